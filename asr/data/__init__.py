@@ -1,0 +1,1 @@
+"""Manifests and batches for training."""

@@ -1,0 +1,1 @@
+"""Log-probabilities become tokens, and tokens words."""

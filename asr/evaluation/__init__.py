@@ -1,0 +1,1 @@
+"""Datasets, scores and what can be said about them."""

@@ -1,0 +1,1 @@
+"""Samples become feature frames, whole or streamed."""

@@ -1,0 +1,1 @@
+"""Feature frames become log-probabilities of tokens."""

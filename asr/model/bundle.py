@@ -1,0 +1,140 @@
+"""The checkpoint bundle: a folder with all that a model needs, checked whole on load. No pickle is ever read.
+
+config.yaml          format, feature and model settings, SHA-256 of the other files
+weights.safetensors  the network, in 16 or 32 bit
+<units>.model/.txt   the tokens of each head
+CARD.md, metrics.json  what it is and what was measured
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from asr.errors import AsrError, CheckpointError
+from asr.features.spectral import FeatureConfig
+from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.units import Units, load_units, save_units
+from asr.settings import make_settings
+
+FORMAT = 1
+CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A model with its features and units; `units` by kind ("subword", "phoneme")."""
+
+    model: AcousticModel
+    features: FeatureConfig
+    units: dict[str, Units]
+    card: str = ""
+    metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Config:
+    format: int
+    features: FeatureConfig
+    model: AcousticConfig
+    files: dict[str, str]
+
+
+def save_bundle(bundle: Bundle, folder: Path, *, half: bool = False) -> None:
+    """Write all files under a temporary name, then rename. `half`: weights in 16 bit, for a product."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    for kind, units in bundle.units.items():
+        save_units(units, new, kind)
+    weights = {name: x.half() if half else x for name, x in bundle.model.state_dict().items()}
+    (new / WEIGHTS).write_bytes(save({name: x.contiguous().cpu() for name, x in weights.items()}))
+    (new / "CARD.md").write_text(bundle.card, encoding="utf-8")
+    (new / "metrics.json").write_text(json.dumps(bundle.metrics, indent=1) + "\n", encoding="utf-8")
+    config = {
+        "format": FORMAT,
+        "features": dataclasses.asdict(bundle.features),
+        "model": dataclasses.asdict(bundle.model.config),
+        "files": {
+            path.name: _digest(path)
+            for path in sorted(new.iterdir())
+            if path.suffix in (".safetensors", ".model", ".txt")
+        },
+    }
+    (new / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    new.chmod(0o755)
+    if folder.exists():
+        shutil.rmtree(folder)
+    new.rename(folder)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read and check everything. The model is in fp32, in evaluation mode, on the CPU. Raises CheckpointError."""
+    config = _read_config(folder)
+    for name, digest in config.files.items():
+        _check_file(folder / name, digest)
+    kinds = sorted({head.units for head in config.model.heads.values()})
+    units = {kind: load_units(folder, kind) for kind in kinds}
+    sizes = {name: len(units[head.units].tokens) for name, head in config.model.heads.items()}
+    model = AcousticModel(config.model, sizes)
+    _load_weights(model, folder / WEIGHTS)
+    card, metrics = folder / "CARD.md", folder / "metrics.json"
+    return Bundle(
+        model=model.eval(),
+        features=config.features,
+        units=units,
+        card=card.read_text(encoding="utf-8") if card.exists() else "",
+        metrics=json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {},
+    )
+
+
+def _read_config(folder: Path) -> _Config:
+    path = folder / CONFIG
+    if not folder.is_dir():
+        raise CheckpointError(folder, "expected a model bundle, a folder; there is none")
+    if not path.exists():
+        raise CheckpointError(folder, f"expected a model bundle; {CONFIG} is missing, so this is some other folder")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise CheckpointError(path, f"expected format {FORMAT}; this bundle is foreign or from another version")
+        config = make_settings(_Config, values, where=str(path))
+    except CheckpointError:
+        raise
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AsrError) as error:
+        raise CheckpointError(path, f"damaged: {error}") from error
+    if WEIGHTS not in config.files:
+        raise CheckpointError(path, f"damaged: {WEIGHTS} is not among its files")
+    return config
+
+
+def _check_file(path: Path, digest: str) -> None:
+    if not path.exists():
+        raise CheckpointError(path, "missing from the bundle; copy the bundle again")
+    if _digest(path) != digest:
+        raise CheckpointError(
+            path, "damaged: its contents are not those that config.yaml was written for; copy it again"
+        )
+
+
+def _load_weights(model: AcousticModel, path: Path) -> None:
+    try:
+        weights = {name: x.float() for name, x in load(path.read_bytes()).items()}
+        model.load_state_dict(weights)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(path, f"its weights do not fit config.yaml: {error}") from error
+    for name, x in weights.items():
+        if not torch.isfinite(x).all():
+            raise CheckpointError(path, f"{name} holds values that are not finite; the training run diverged")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

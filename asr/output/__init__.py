@@ -1,0 +1,1 @@
+"""Words become txt, json, srt, vtt, ctm and tsv."""

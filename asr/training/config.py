@@ -1,0 +1,70 @@
+"""Everything that a training run can be told, with its defaults."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr.data.batches import BatchConfig
+from asr.errors import ConfigError
+from asr.features.augmentation import AugmentationConfig
+from asr.features.spectral import FeatureConfig
+from asr.model.acoustic import AcousticConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the recordings are. Paths are relative to the config file."""
+
+    train: dict[Path, float] = field(default_factory=dict)  # manifest -> how often it counts in an epoch
+    dev: Path | None = None
+    noise: Path | None = None  # manifest of noises
+    rooms: Path | None = None  # manifest of room impulse responses
+    longest_room_s: float = 1.0  # reverberation time
+    subwords: int = 500
+    workers: int = 1  # processes that make batches ahead
+    batches: BatchConfig = field(default_factory=BatchConfig)
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW (Loshchilov and Hutter 2019); the rate warms up, stays, and falls to zero over the last steps."""
+
+    rate: float = 1.2e-3
+    weight_decay: float = 0.01
+    clip_norm: float = 5.0
+    warmup_steps: int = 300
+    total_steps: int = 4000
+    decay_steps: int = 1000
+    average: float = 0.999  # of the running average of weights that is evaluated and kept
+
+    def __post_init__(self) -> None:
+        if not self.warmup_steps + self.decay_steps <= self.total_steps:
+            raise ConfigError("optimiser.total_steps", f"expected warm-up and decay to fit, got {self.total_steps}")
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of step 0, 1, …"""
+        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        cool = min(1.0, (self.total_steps - step) / max(1, self.decay_steps))
+        return self.rate * warm * max(0.0, cool)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A run: data, network, optimiser. `augmentation: null` trains on the recordings as they are."""
+
+    data: DataConfig
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    model: AcousticConfig = field(default_factory=AcousticConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    augmentation: AugmentationConfig | None = field(default_factory=AugmentationConfig)
+    augment_from_epoch: int = 1  # CTC takes off sooner on clean, short speech
+    precision: str = "bf16"
+    seed: int = 1
+    save_every: int = 500  # steps
+    evaluate_every: int = 500
+    keep: int = 2  # checkpoints, beside the best
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("bf16", "fp32"):
+            raise ConfigError("precision", f"expected bf16 or fp32, got {self.precision!r}")
+        if not self.data.train:
+            raise ConfigError("data.train", "expected at least one manifest; there is nothing to train on")

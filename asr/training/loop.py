@@ -1,0 +1,212 @@
+"""The training loop: a run is begun or resumed, goes on step by step, is measured on dev, and leaves bundles behind.
+
+A run's folder holds `step-N/` (to resume from, exactly), `best/` and `last/` (bundles of the averaged weights),
+`log.jsonl` and TensorBoard's files.
+"""
+
+import copy
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from asr.data.batches import Batch, ClipStore, TrainingBatches, gather_examples, load_batches, plan_epoch
+from asr.data.batches import read_training_audio as read_audio
+from asr.data.manifest import Example, read_manifest
+from asr.features.spectral import extract
+from asr.model.acoustic import AcousticModel
+from asr.model.bundle import Bundle, save_bundle
+from asr.model.units import Units, build_units, load_units, save_units
+from asr.training.config import TrainingConfig
+from asr.training.loss import ctc_losses, total_loss
+from asr.training.state import TrainingState, load_state, newest_state, save_state
+from asr.training.validation import greedy_wer
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run says after each step."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    losses: dict[str, float]
+    rate: float
+    gradient_norm: float
+    hours: float  # of audio trained on so far
+    speed: float  # audio seconds a wall second, over this step
+    dev_wer: float | None = None  # percent, greedy, where it was just measured
+
+
+class TrainingRun:
+    """One run in one folder. `advance` makes one step; `run` makes all that are left."""
+
+    def __init__(self, config: TrainingConfig, folder: Path, *, device: str = "cpu") -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.folder, self.device = config, folder, torch.device(device)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.units = self._units()
+        self.noises = ClipStore(config.data.noise)
+        self.rooms = ClipStore(config.data.rooms, config.data.longest_room_s)
+        self.state = self._begin()
+        self._batches: Iterator[Batch] = iter(())
+        self._left = 0
+
+    def run(self, report: Callable[[Progress], None]) -> None:
+        """All steps to the end, saved and measured on the way. Ctrl-C and a kill lose at most `save_every` steps."""
+        total = self.config.optimiser.total_steps
+        while self.state.step < total:
+            progress = self.advance()
+            last = self.state.step == total
+            if last or self.state.step % self.config.evaluate_every == 0:
+                progress = dataclasses.replace(progress, dev_wer=self.measure())
+            if last or self.state.step % self.config.save_every == 0:
+                self.save()
+            report(progress)
+            self._log(progress)
+
+    def advance(self) -> Progress:
+        """One step: the next batch, its loss, an update of the weights and of their average."""
+        began = time.perf_counter()
+        batch = self._next_batch()
+        rate = self.config.optimiser.rate_at(self.state.step)
+        for group in self.state.optimiser.param_groups:
+            group["lr"] = rate
+        self.state.model.train()
+        losses = self._losses(batch)
+        loss = total_loss(self.config.model, losses)
+        self.state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.state.model.parameters(), self.config.optimiser.clip_norm)
+        if torch.isfinite(norm):
+            self.state.optimiser.step()
+            self._average()
+        self.state.step += 1
+        self.state.hours += batch.seconds / 3600
+        return Progress(
+            step=self.state.step,
+            total_steps=self.config.optimiser.total_steps,
+            epoch=self.state.epoch,
+            losses={head: float(value.detach()) for head, value in losses.items()},
+            rate=rate,
+            gradient_norm=float(norm),
+            hours=self.state.hours,
+            speed=batch.seconds / (time.perf_counter() - began),
+        )
+
+    def measure(self) -> float | None:
+        """Greedy WER (percent) of the averaged weights on dev; the best so far is kept as `best/`."""
+        if self.config.data.dev is None:
+            return None
+        wer = greedy_wer(self.bundle(), read_manifest(self.config.data.dev), device=self.device)
+        if wer < self.state.best_wer:
+            self.state.best_wer = wer
+            save_bundle(self.bundle(), self.folder / "best")
+        return wer
+
+    def save(self) -> None:
+        """Write `step-N/` and `last/`; drop the oldest states."""
+        save_state(self.state, self.folder / f"step-{self.state.step}")
+        save_bundle(self.bundle(), self.folder / "last")
+        steps = sorted(self.folder.glob("step-*"), key=lambda path: int(path.name.partition("-")[2]))
+        for old in steps[: -self.config.keep]:
+            shutil.rmtree(old)
+
+    def bundle(self) -> Bundle:
+        """The averaged weights with their features and units."""
+        metrics = {"steps": self.state.step, "hours_seen": self.state.hours, "best_dev_wer": self.state.best_wer}
+        return Bundle(self.state.average, self.config.features, self.units, metrics=metrics)
+
+    def _begin(self) -> TrainingState:
+        heads = self.config.model.heads
+        model = AcousticModel(
+            self.config.model, {name: len(self.units[head.units].tokens) for name, head in heads.items()}
+        )
+        _, examples, _ = self._epoch(1)
+        set_normalisation(model, self.config, examples)
+        model.to(self.device)
+        optimiser = torch.optim.AdamW(
+            model.parameters(), weight_decay=self.config.optimiser.weight_decay, betas=(0.9, 0.98)
+        )
+        state = TrainingState(model, copy.deepcopy(model).eval(), optimiser)
+        saved = newest_state(self.folder)
+        if saved is not None:
+            load_state(state, saved)
+        return state
+
+    def _units(self) -> dict[str, Units]:
+        """The units of every head: the folder's, where a run began before, else new ones from the training text."""
+        folder = self.folder / "units"
+        kinds = sorted({head.units for head in self.config.model.heads.values()})
+        if folder.exists():
+            return {kind: load_units(folder, kind) for kind in kinds}
+        texts = [x.text for manifest in self.config.data.train for x in read_manifest(manifest) if x.text]
+        units = {kind: build_units(kind, texts, self.config.data.subwords) for kind in kinds}
+        folder.mkdir()
+        for kind, made in units.items():
+            save_units(made, folder, kind)
+        return units
+
+    def _epoch(self, epoch: int) -> tuple[list[list[int]], list[Example], int]:
+        sources = list(self.config.data.train.items())
+        examples = gather_examples(sources, seed=self.config.seed, epoch=epoch)
+        plan = plan_epoch(examples, self.config.data.batches, seed=self.config.seed, epoch=epoch)
+        return plan, examples, len(plan)
+
+    def _next_batch(self) -> Batch:
+        if self._left == 0:
+            self._open_epoch()
+        self._left -= 1
+        self.state.batch += 1
+        return next(self._batches)
+
+    def _open_epoch(self) -> None:
+        plan, examples, size = self._epoch(self.state.epoch)
+        while self.state.batch >= size:
+            self.state.epoch, self.state.batch = self.state.epoch + 1, 0
+            plan, examples, size = self._epoch(self.state.epoch)
+        augmented = self.state.epoch >= self.config.augment_from_epoch
+        batches = TrainingBatches(
+            examples=examples,
+            plan=plan,
+            units=self.units,
+            features=self.config.features,
+            augmentation=self.config.augmentation if augmented else None,
+            noises=self.noises,
+            rooms=self.rooms,
+            mean=self.state.model.mean.cpu(),
+            seed=(self.config.seed, self.state.epoch),
+        )
+        self._batches = load_batches(batches, self.state.batch, self.config.data.workers)
+        self._left = size - self.state.batch
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        bf16 = self.config.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            encoded = self.state.model(batch.features.to(self.device), batch.lengths.to(self.device))
+        targets = {name: batch.targets[head.units] for name, head in self.config.model.heads.items()}
+        return ctc_losses(encoded, targets)
+
+    def _average(self) -> None:
+        """Exponential average, warmed up so that the first steps do not linger."""
+        keep = min(self.config.optimiser.average, (self.state.step + 1) / (self.state.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.state.average.parameters()), list(self.state.model.parameters()), 1 - keep)
+
+    def _log(self, progress: Progress) -> None:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
+
+
+def set_normalisation(model: AcousticModel, config: TrainingConfig, examples: list[Example], sample: int = 300) -> None:
+    """Store the mean and deviation of each band over a sample of the training recordings."""
+    step = max(1, len(examples) // sample)
+    frames = torch.cat([extract(config.features, torch.from_numpy(read_audio(x.audio))) for x in examples[::step]])
+    model.mean.copy_(frames.mean(0))
+    model.deviation.copy_(frames.std(0).clamp_min(1e-3))

@@ -1,0 +1,39 @@
+"""The training loss: CTC at every head, each summed over its labels and divided by their number."""
+
+import torch
+from torch import Tensor
+
+from asr.model.acoustic import AcousticConfig, Encoded
+
+
+def ctc_losses(encoded: Encoded, targets: dict[str, list[list[int] | None]]) -> dict[str, Tensor]:
+    """Mean CTC loss a label of each head. `targets`: head -> the tokens of each stream, None where they are unknown.
+
+    A stream with more labels than its frames can hold gives nothing (`zero_infinity`), as does one without targets.
+    """
+    return {
+        head: _ctc(log_probs, encoded.lengths, targets[head])
+        for head, log_probs in encoded.log_probs.items()
+        if any(labels is not None for labels in targets[head])
+    }
+
+
+def _ctc(log_probs: Tensor, lengths: Tensor, targets: list[list[int] | None]) -> Tensor:
+    known = [i for i, labels in enumerate(targets) if labels is not None]
+    labels = [torch.tensor(targets[i], dtype=torch.long) for i in known]
+    sizes = torch.tensor([len(x) for x in labels])
+    loss = torch.nn.functional.ctc_loss(
+        log_probs[known].transpose(0, 1),
+        torch.cat(labels).to(log_probs.device),
+        lengths[known],
+        sizes.to(log_probs.device),
+        blank=0,
+        reduction="sum",
+        zero_infinity=True,
+    )
+    return loss / max(1, int(sizes.sum()))
+
+
+def total_loss(config: AcousticConfig, losses: dict[str, Tensor]) -> Tensor:
+    """The heads' losses, weighted as the model's config says."""
+    return torch.stack([config.heads[head].weight * loss for head, loss in losses.items()]).sum()

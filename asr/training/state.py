@@ -1,0 +1,82 @@
+"""What a training run is at a step, on disk and back: weights, their average, the optimiser, and the random numbers.
+
+No pickle.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from asr.errors import CheckpointError
+from asr.model.acoustic import AcousticModel
+
+
+@dataclass
+class TrainingState:
+    """The run's whole memory. `epoch` and `batch` say which batch is next; `step` counts updates."""
+
+    model: AcousticModel
+    average: AcousticModel
+    optimiser: torch.optim.AdamW
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    hours: float = 0.0
+    best_wer: float = float("inf")
+
+
+_COUNTERS = ("step", "epoch", "batch", "hours", "best_wer")
+
+
+def save_state(state: TrainingState, folder: Path) -> None:
+    """Write under a temporary name, then rename."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    tensors = {"rng": torch.get_rng_state()}
+    tensors |= {f"model.{name}": x for name, x in state.model.state_dict().items()}
+    tensors |= {f"average.{name}": x for name, x in state.average.state_dict().items()}
+    for index, moments in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": x for name, x in moments.items()}
+    save_file({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, new / "state.safetensors")
+    counters = {name: getattr(state, name) for name in _COUNTERS}
+    (new / "state.json").write_text(json.dumps(counters), encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    new.rename(folder)
+
+
+def load_state(state: TrainingState, folder: Path) -> None:
+    """Fill a fresh state in place. Raises CheckpointError."""
+    try:
+        tensors = load_file(folder / "state.safetensors")
+        counters: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        state.model.load_state_dict(_under(tensors, "model."))
+        state.average.load_state_dict(_under(tensors, "average."))
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        raise CheckpointError(folder, f"cannot be resumed from: {error}") from error
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, x in _under(tensors, "optimiser.").items():
+        index, _, moment = name.partition(".")
+        moments.setdefault(int(index), {})[moment] = x
+    groups = state.optimiser.state_dict()["param_groups"]
+    state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    for name in _COUNTERS:
+        setattr(state, name, counters[name])
+    torch.set_rng_state(tensors["rng"])
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+
+
+def newest_state(folder: Path) -> Path | None:
+    """The last step saved under a run's folder, or None."""
+    return max(folder.glob("step-*"), key=lambda path: int(path.name.partition("-")[2]), default=None)

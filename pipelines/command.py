@@ -1,0 +1,44 @@
+"""The command `asr`: which commands there are, and how each ends.
+
+Heavy imports happen inside the commands, so that --help is quick.
+"""
+
+import os
+import sys
+
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # before torch: spinning threads of two processes on two cores starve each other
+
+import typer
+
+from asr.errors import AsrError
+from pipelines.train_command import train
+
+app = typer.Typer(
+    help="Words from sound, live and in bulk, with one recurrent model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train)
+
+
+@app.callback()
+def asr() -> None:
+    """Words from sound, live and in bulk, with one recurrent model."""
+
+
+def main() -> None:
+    """Run a command. Exit status: 0 all well, 1 something failed and the rest was done, 2 misuse."""
+    try:
+        app()
+    except AsrError as error:
+        print(f"asr: {error}", file=sys.stderr)
+        sys.exit(2 if error.code == "config" else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as in `asr … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

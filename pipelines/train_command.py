@@ -1,0 +1,95 @@
+"""`asr train`: a run in a folder, begun or resumed."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from asr.training.config import TrainingConfig
+    from asr.training.loop import Progress
+
+
+def train(
+    config: Annotated[Path, typer.Option(help="YAML with the run's settings (configs/*.yaml)")],
+    run: Annotated[Path | None, typer.Option(help="folder of the run; default runs/<name of the config>")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="such as optimiser.rate=0.001; may repeat")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+) -> None:
+    """Train a model, or go on with a run that was stopped."""
+    from asr.model.engine import choose_device
+    from asr.training.loop import TrainingRun
+
+    settings = read_training_config(config, change or [])
+    folder = run or Path("runs") / config.stem
+    training = TrainingRun(settings, folder, device=str(choose_device(device)))
+    if training.state.step:
+        print(f"{folder}: going on after step {training.state.step}", file=sys.stderr)
+    with Reporter(folder) as reporter:
+        training.run(reporter)
+    print(folder / "last")
+
+
+def read_training_config(path: Path, changes: list[str]) -> "TrainingConfig":
+    """The settings, with data paths made relative to the config file."""
+    import dataclasses
+
+    from asr.settings import read_settings
+    from asr.training.config import TrainingConfig
+
+    settings = read_settings(TrainingConfig, path, changes)
+    data = settings.data
+    found = dataclasses.replace(
+        data,
+        train={path.parent / manifest: weight for manifest, weight in data.train.items()},
+        dev=data.dev and path.parent / data.dev,
+        noise=data.noise and path.parent / data.noise,
+        rooms=data.rooms and path.parent / data.rooms,
+    )
+    return dataclasses.replace(settings, data=found)
+
+
+class Reporter:
+    """A progress bar on a terminal, else a line now and then; TensorBoard in the run's folder."""
+
+    def __init__(self, folder: Path, every: int = 25) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._every, self._wer, self._speed = every, float("nan"), 0.0
+        self._board = SummaryWriter(str(folder))
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+        self._bar = Bar(*columns, transient=True) if sys.stderr.isatty() else None
+        self._task = self._bar.add_task("") if self._bar else None
+
+    def __enter__(self) -> "Reporter":
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+        self._board.close()
+
+    def __call__(self, progress: "Progress") -> None:
+        """Show one step."""
+        self._speed = progress.speed if self._speed == 0 else 0.95 * self._speed + 0.05 * progress.speed
+        self._wer = self._wer if progress.dev_wer is None else progress.dev_wer
+        losses = "  ".join(f"{head} {value:.3f}" for head, value in progress.losses.items())
+        text = f"{losses}  dev WER {self._wer:.1f} %  {progress.hours:.1f} h, {self._speed / 3600:.4f} h/s"
+        self._write_board(progress)
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, completed=progress.step, total=progress.total_steps, description=text)
+        elif progress.step % self._every == 0 or progress.dev_wer is not None:
+            print(f"step {progress.step}/{progress.total_steps}  {text}", file=sys.stderr, flush=True)
+
+    def _write_board(self, progress: "Progress") -> None:
+        for head, value in progress.losses.items():
+            self._board.add_scalar(f"loss/{head}", value, progress.step)
+        self._board.add_scalar("rate", progress.rate, progress.step)
+        self._board.add_scalar("gradient norm", progress.gradient_norm, progress.step)
+        if progress.dev_wer is not None:
+            self._board.add_scalar("dev WER %", progress.dev_wer, progress.step)
