@@ -1,0 +1,160 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asr.data.batches import BatchConfig, gather_examples, plan_epoch
+from asr.data.manifest import Example, read_manifest
+from asr.errors import CheckpointError, ConfigError, ManifestError
+from asr.model.acoustic import Encoded
+from asr.model.bundle import load_bundle
+from asr.training.config import DataConfig, OptimiserConfig, TrainingConfig
+from asr.training.loop import Progress, TrainingRun
+from asr.training.loss import ctc_losses
+from tests.conftest import small_config
+
+TEXTS = ["yes", "no", "go", "a cat", "the dog", "stop it"]
+
+
+def tone_manifest(folder: Path) -> Path:
+    """Each text as a chord of its own: enough for a model to tell them apart."""
+    t = np.arange(12_800) / 16_000
+    lines = []
+    for i, text in enumerate(TEXTS):
+        samples = 0.3 * np.sin(2 * np.pi * (200 + 150 * i) * t) + 0.2 * np.sin(2 * np.pi * (1000 + 400 * i) * t)
+        soundfile.write(folder / f"{i}.wav", samples, 16_000)
+        lines.append(f'{{"audio_filepath": "{i}.wav", "duration": 0.8, "text": "{text}"}}\n')
+    (folder / "manifest.jsonl").write_text("".join(lines))
+    return folder / "manifest.jsonl"
+
+
+def small_training(manifest: Path, *, cell: str = "lstm", dropout: float = 0.1, workers: int = 0) -> TrainingConfig:
+    return TrainingConfig(
+        data=DataConfig(train={manifest: 1.5}, workers=workers, batches=BatchConfig(seconds=3.0)),
+        model=small_config(cell=cell, dropout=dropout),
+        optimiser=OptimiserConfig(rate=0.01, warmup_steps=3, total_steps=10, decay_steps=3),
+        precision="fp32",
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_ten_steps_are_five_then_saved_loaded_and_five_more(tmp_path: Path, workers: int) -> None:
+    config = small_training(tone_manifest(tmp_path), workers=workers)
+    straight = TrainingRun(config, tmp_path / "straight")
+    losses = [straight.advance().losses for _ in range(10)]
+
+    first = TrainingRun(config, tmp_path / "cut")
+    begun = [first.advance().losses for _ in range(5)]
+    first.save()
+    torch.rand(7)  # whatever else a process does with the random numbers in between
+    second = TrainingRun(config, tmp_path / "cut")
+    ended = [second.advance().losses for _ in range(5)]
+
+    assert begun + ended == losses
+    for name, x in straight.state.model.state_dict().items():
+        assert torch.equal(x, second.state.model.state_dict()[name]), name
+    for name, x in straight.state.average.state_dict().items():
+        assert torch.equal(x, second.state.average.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_each_cell_learns(tmp_path: Path, cell: str) -> None:
+    run = TrainingRun(small_training(tone_manifest(tmp_path), cell=cell, dropout=0.0), tmp_path / "run")
+    losses = [run.advance().losses["character"] for _ in range(10)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_run_leaves_the_last_and_the_best_bundle_and_a_log(tmp_path: Path) -> None:
+    manifest = tone_manifest(tmp_path)
+    config = small_training(manifest)
+    config = TrainingConfig(
+        data=DataConfig(train={manifest: 1.0}, dev=manifest, workers=0),
+        model=config.model,
+        optimiser=config.optimiser,
+        evaluate_every=5,
+        save_every=5,
+        keep=1,
+    )
+    said: list[Progress] = []
+    TrainingRun(config, tmp_path / "run").run(said.append)
+    assert [progress.step for progress in said] == list(range(1, 11))
+    assert [progress.dev_wer is not None for progress in said] == [False] * 4 + [True] + [False] * 4 + [True]
+    assert load_bundle(tmp_path / "run" / "last").metrics["steps"] == 10
+    assert load_bundle(tmp_path / "run" / "best").units["character"].encode("go")
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 10
+    assert [path.name for path in (tmp_path / "run").glob("step-*")] == ["step-10"]
+
+
+def test_a_damaged_state_is_an_error_and_not_a_fresh_start(tmp_path: Path) -> None:
+    config = small_training(tone_manifest(tmp_path))
+    run = TrainingRun(config, tmp_path / "run")
+    run.advance()
+    run.save()
+    (tmp_path / "run" / "step-1" / "state.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match="cannot be resumed"):
+        TrainingRun(config, tmp_path / "run")
+
+
+def test_the_loss_is_ctc_over_labels_and_leaves_out_what_is_unknown() -> None:
+    log_probs = torch.randn(2, 6, 5).log_softmax(-1)
+    encoded = Encoded({"character": log_probs, "phoneme": log_probs}, torch.tensor([6, 5]))
+    losses = ctc_losses(encoded, {"character": [[1, 2], [3]], "phoneme": [None, None]})
+    assert list(losses) == ["character"]
+    each = [
+        torch.nn.functional.ctc_loss(log_probs[0, :6], torch.tensor([1, 2]), [6], [2], reduction="sum"),
+        torch.nn.functional.ctc_loss(log_probs[1, :5], torch.tensor([3]), [5], [1], reduction="sum"),
+    ]
+    torch.testing.assert_close(losses["character"], (each[0] + each[1]) / 3)
+    one = ctc_losses(encoded, {"character": [None, [3]], "phoneme": [None, None]})
+    torch.testing.assert_close(one["character"], each[1])
+
+
+def test_an_epoch_holds_each_usable_example_once_in_batches_that_fit() -> None:
+    durations = np.random.default_rng(0).uniform(0.2, 25, 500).tolist()
+    examples = [Example(Path(f"{i}.wav"), duration, "x") for i, duration in enumerate(durations)]
+    config = BatchConfig()
+    plan = plan_epoch(examples, config, seed=1, epoch=1)
+    usable = sorted(i for i, x in enumerate(examples) if config.shortest <= x.duration <= config.longest)
+    assert sorted(i for batch in plan for i in batch) == usable
+    assert all(max(durations[i] for i in batch) * len(batch) <= config.seconds for batch in plan)
+    assert plan == plan_epoch(examples, config, seed=1, epoch=1) != plan_epoch(examples, config, seed=1, epoch=2)
+    first = plan_epoch(examples, config, seed=1, epoch=0)
+    assert max(durations[i] for batch in first for i in batch) <= config.first_epoch_longest
+
+
+def test_a_manifest_counts_as_often_as_its_weight_says(tmp_path: Path) -> None:
+    manifest = tone_manifest(tmp_path)
+    gathered = [gather_examples([(manifest, 2.5)], seed=1, epoch=epoch) for epoch in range(4)]
+    assert {len(examples) for examples in gathered} == {15}
+    assert len({tuple(x.text for x in examples) for examples in gathered}) > 1
+
+
+def test_the_rate_warms_up_stays_and_falls_to_nothing() -> None:
+    config = OptimiserConfig(rate=1.0, warmup_steps=10, total_steps=100, decay_steps=20)
+    rates = [config.rate_at(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[10:80] == [1.0] * 70
+    assert rates[80:] == sorted(rates[80:], reverse=True)
+    assert rates[100] == 0
+    with pytest.raises(ConfigError, match="total_steps"):
+        OptimiserConfig(total_steps=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ('{"audio_filepath": "a.wav"\n', r":1: expected a JSON object"),
+        ('{"audio_filepath": "a.wav", "duration": 1}\n', r":1: the key 'text' is missing"),
+        (
+            '{"audio_filepath": "a", "duration": 1, "text": ""}\n{"audio_filepath": "a", "duration": "?", "text": ""}',
+            ":2",
+        ),
+    ],
+)
+def test_a_broken_manifest_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "m.jsonl").write_text(text)
+    with pytest.raises(ManifestError, match=said):
+        read_manifest(tmp_path / "m.jsonl")
