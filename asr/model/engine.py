@@ -1,13 +1,28 @@
-"""Where and how precisely a model runs: device, precision, threads."""
+"""Where and how precisely a model runs, and utterances run through it.
+
+On the CPU each utterance runs alone on one thread, several at a time: dynamic int8 takes its scale from everything in a call, so a batch
+would let utterances change each other's numbers. Alone, company is invisible by construction. On a GPU, batches of like length.
+"""
 
 import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
 from asr.errors import ConfigError
+from asr.features.spectral import FeatureConfig, extract
+from asr.model.acoustic import AcousticModel
+from asr.model.bundle import Bundle
 
 Precision = Literal["fp32", "bf16", "int8"]
+Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
+LogProbs = dict[str, Tensor]  # head -> (T', V), on the CPU
+
+BATCH_S = 240.0  # seconds of audio in one GPU batch, padding included
 
 
 def choose_device(name: str) -> torch.device:
@@ -33,10 +48,81 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     return name  # type: ignore[return-value]
 
 
-def set_threads() -> None:
-    """As many threads as the cores this process may use.
+def cores() -> int:
+    """The processor cores that this process may use; OMP_NUM_THREADS overrules."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    Two processes on two cores do not fight if threads wait without spinning.
-    """
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+def quantise(model: AcousticModel) -> AcousticModel:
+    """A copy with recurrent and linear layers in dynamic int8 (a plain RNN has no int8 form and stays fp32)."""
+    quantised: AcousticModel = torch.ao.quantization.quantize_dynamic(model, {nn.LSTM, nn.GRU, nn.Linear}, torch.qint8)
+    return quantised
+
+
+class Engine:
+    """A model on a device at a precision. Safe to call from several threads."""
+
+    def __init__(self, bundle: Bundle, *, device: str = "auto", precision: str = "auto") -> None:
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.features: FeatureConfig = bundle.features
+        self.full_model: AcousticModel = bundle.model.to(self.device)  # in fp32: batches of live streams run in it
+        self.model = quantise(bundle.model) if self.precision == "int8" else self.full_model
+        self.alone = self.device.type == "cpu"
+        if self.alone:
+            torch.set_num_threads(1)  # utterances are what runs side by side, not parts of one matrix product
+        self.workers = cores() if self.alone else 1
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="asr-engine")
+
+    @property
+    def frame_s(self) -> float:
+        """Seconds from one output frame to the next."""
+        return self.features.hop * self.model.config.subsampling / self.features.sample_rate
+
+    def log_probs(self, utterances: Sequence[Samples], heads: tuple[str, ...]) -> list[LogProbs]:
+        """Each (S,) float32 at 16 kHz -> (T', V) of each head; no samples give (0, V)."""
+        if self.alone:
+            return list(self._pool.map(lambda samples: self.log_probs_of_one(samples, heads), utterances))
+        return self._batched(utterances, heads)
+
+    def log_probs_of_one(self, samples: Samples, heads: tuple[str, ...]) -> LogProbs:
+        """One utterance, in the calling thread."""
+        if not len(samples):
+            return {head: torch.zeros(0, self._size(head)) for head in heads}
+        with torch.inference_mode():
+            return self._forward([extract(self.features, torch.from_numpy(samples))], heads)[0]
+
+    def _batched(self, utterances: Sequence[Samples], heads: tuple[str, ...]) -> list[LogProbs]:
+        found: list[LogProbs] = [{head: torch.zeros(0, self._size(head)) for head in heads} for _ in utterances]
+        with torch.inference_mode():
+            for batch in length_buckets([len(x) for x in utterances], int(BATCH_S * self.features.sample_rate)):
+                frames = [extract(self.features, torch.from_numpy(utterances[i]).to(self.device)) for i in batch]
+                for i, result in zip(batch, self._forward(frames, heads), strict=True):
+                    found[i] = result
+        return found
+
+    def _forward(self, frames: list[Tensor], heads: tuple[str, ...]) -> list[LogProbs]:
+        lengths = torch.tensor([len(x) for x in frames], device=self.device)
+        padded = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            encoded = self.model(padded, lengths, heads)
+        host = {head: x.cpu() for head, x in encoded.log_probs.items()}
+        return [{head: x[i, :n].clone() for head, x in host.items()} for i, n in enumerate(encoded.lengths.tolist())]
+
+    def _size(self, head: str) -> int:
+        return self.full_model.heads[head].out_features  # type: ignore[return-value]
+
+
+def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Group indices of like length: count · longest stays within `budget`. Empty ones are left out."""
+    batch: list[int] = []
+    for i in sorted((i for i, length in enumerate(lengths) if length), key=lambda i: lengths[i]):
+        if batch and lengths[i] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch

@@ -24,7 +24,7 @@ def test_a_bundle_comes_back_as_it_was(folder: Path) -> None:
     bundle, model = load_bundle(folder), small_model()
     frames = torch.randn(1, 50, 80)
     torch.manual_seed(0)
-    expected = {name: x for name, x in bundle.model.state_dict().items()}
+    expected = dict(bundle.model.state_dict())
     save_bundle(bundle, folder)
     again = load_bundle(folder)
     for name, x in again.model.state_dict().items():
