@@ -16,6 +16,7 @@ HOUSE = [
     ["asr.decoding"],
     ["asr.lm"],
     ["asr.segments"],
+    ["asr.cutting"],
     ["asr.recognizer"],
     ["asr.events"],
     ["asr.live"],

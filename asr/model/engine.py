@@ -1,10 +1,12 @@
 """Where and how precisely a model runs, and utterances run through it.
 
-On the CPU each utterance runs alone on one thread, several at a time: dynamic int8 takes its scale from everything in a call, so a batch
-would let utterances change each other's numbers. Alone, company is invisible by construction. On a GPU, batches of like length.
+On the CPU each utterance runs alone on one thread, several at a time: dynamic int8 takes its scale from everything in a
+call, so a batch would let utterances change each other's numbers. Alone, company is invisible by construction. On a GPU,
+batches of like length.
 """
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -58,7 +60,11 @@ def cores() -> int:
 
 def quantise(model: AcousticModel) -> AcousticModel:
     """A copy with recurrent and linear layers in dynamic int8 (a plain RNN has no int8 form and stays fp32)."""
-    quantised: AcousticModel = torch.ao.quantization.quantize_dynamic(model, {nn.LSTM, nn.GRU, nn.Linear}, torch.qint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.ao is to move to torchao, which has no recurrent layers yet
+        quantised: AcousticModel = torch.ao.quantization.quantize_dynamic(
+            model, {nn.LSTM, nn.GRU, nn.Linear}, torch.qint8
+        )
     return quantised
 
 

@@ -7,7 +7,9 @@ from asr.model.acoustic import AcousticConfig, Encoded
 
 
 def ctc_losses(encoded: Encoded, targets: dict[str, list[list[int] | None]]) -> dict[str, Tensor]:
-    """Mean CTC loss a label of each head. `targets`: head -> the tokens of each stream, None where they are unknown.
+    """Mean CTC loss a label of each head (a tenth of the frames, where labels are fewer).
+
+    `targets`: head -> the tokens of each stream, None where they are unknown.
 
     A stream with more labels than its frames can hold gives nothing (`zero_infinity`), as does one without targets.
     """
@@ -31,7 +33,8 @@ def _ctc(log_probs: Tensor, lengths: Tensor, targets: list[list[int] | None]) ->
         reduction="sum",
         zero_infinity=True,
     )
-    return loss / max(1, int(sizes.sum()))
+    # Speech has a label in every second to fifth frame; a batch of noise, with none, must not weigh without bound.
+    return loss / max(1, int(sizes.sum()), int(lengths[known].sum()) // 10)
 
 
 def total_loss(config: AcousticConfig, losses: dict[str, Tensor]) -> Tensor:
