@@ -49,12 +49,18 @@ _NEEDED = {"id", "reference", "hypothesis"}
 def answer_from_json(row: Mapping[str, Any], *, where: str) -> Answer:
     """The answer in a saved result. Raises ManifestError where keys are missing or wrong."""
     try:
-        words = tuple(Word(**word) for word in row.get("words", ()))
+        words = tuple(_word(word) for word in row.get("words", ()))
         alternatives = tuple(Alternative(**x) for x in row.get("alternatives", ()))
         known = {key: row[key] for key in _KEYS if key in row}
         return Answer(**{"dataset": "", **known, "words": words, "alternatives": alternatives})
     except (TypeError, KeyError, AttributeError) as error:
         raise ManifestError(where, f"expected an utterance with id, reference and hypothesis: {error}") from None
+
+
+def _word(row: Mapping[str, Any]) -> Word:
+    """JSON has no NaN: what is not known is null there."""
+    known: dict[str, Any] = {key: float("nan") if value is None else value for key, value in row.items()}
+    return Word(**known)
 
 
 _KEYS = frozenset(Answer.__dataclass_fields__) - {"words", "alternatives"}

@@ -52,7 +52,7 @@ class Score:
     insertions: int
     hits: int
     characters: int
-    utterances: int
+    sentences: int
     units: int
     interval_over: str
     audio_seconds: float
@@ -91,7 +91,7 @@ def total_score(scored: Sequence[Scored], *, draws: int = DRAWS, seed: int = 0) 
         insertions=counts.insertions,
         hits=counts.hits,
         characters=counts.characters,
-        utterances=counts.utterances,
+        sentences=counts.utterances,
         units=len(set(units)),
         interval_over=_name_of(units),
         audio_seconds=seconds,

@@ -1,6 +1,8 @@
 """A path that a user gives -> test sets. The kind is recognised, or said outright."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from asr.errors import ConfigError, ManifestError
@@ -38,6 +40,17 @@ def read_datasets(path: Path, *, kind: str | None = None) -> list[Dataset]:
         raise ManifestError(path, "there is no such file or folder")
     chosen = kind or recognise_kind(path)
     return [read_dataset(file, kind=chosen) for file in _files_of(path, chosen)]
+
+
+def with_own_names(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """The sets with a number after each name that was there before, so that no two are taken for one."""
+    seen: Counter[str] = Counter()
+    named = []
+    for dataset in datasets:
+        seen[dataset.name] += 1
+        count = seen[dataset.name]
+        named.append(dataset if count == 1 else replace(dataset, name=f"{dataset.name} ({count})"))
+    return named
 
 
 def read_dataset(path: Path, *, kind: str) -> Dataset:

@@ -1,0 +1,189 @@
+"""Hypotheses of any system (JSONL, CTM, TRN, lines "id text", a saved result), and which reference each is for."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.decoding.words import Alternative, Word
+from asr.errors import ManifestError
+from asr.evaluation.answers import Answer
+from asr.evaluation.datasets.lines import numbered_lines, numbered_rows, read_text, seconds
+from asr.evaluation.datasets.reference import Dataset, Problem, Reference
+
+ID_KEYS = ("id", "utt_id", "utterance_id", "audio_filepath", "audio", "path", "file", "name")
+TEXT_KEYS = ("text", "pred_text", "hypothesis", "transcript", "transcription")
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What one system heard. id is an utterance or a recording; words has times and confidence (NaN) where given."""
+
+    id: str
+    text: str
+    words: tuple[Word, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+
+def read_hypotheses(path: Path) -> list[Hypothesis]:
+    """All hypotheses of a file, its kind told by its name and first letter. Raises ManifestError naming the line."""
+    text = read_text(path)
+    if path.suffix == ".ctm":
+        return list(_read_ctm(path))
+    if path.suffix == ".json" and (saved := _saved_result(text)) is not None:
+        return saved
+    if text.lstrip().startswith("{"):
+        return [_from_row(where, row) for where, row in numbered_rows(path)]
+    if path.suffix == ".trn":
+        return [_from_trn(where, line) for where, line in numbered_lines(path)]
+    lines = (line.strip().partition("\t" if "\t" in line else " ") for _, line in numbered_lines(path))
+    return [Hypothesis(name, words.strip()) for name, _, words in lines]
+
+
+def _saved_result(text: str) -> list[Hypothesis] | None:
+    try:
+        rows = json.loads(text)["utterances"]
+        return [Hypothesis(x["id"], x["hypothesis"], tuple(_word("", w) for w in x.get("words", ()))) for x in rows]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _from_row(where: str, row: Mapping[str, Any]) -> Hypothesis:
+    name = next((str(row[key]) for key in ID_KEYS if row.get(key)), None)
+    text = next((row[key] for key in TEXT_KEYS if isinstance(row.get(key), str)), None)
+    if name is None or text is None:
+        keys = ", ".join(row)
+        wanted = f"expected one of {', '.join(ID_KEYS)} and one of {', '.join(TEXT_KEYS)}"
+        raise ManifestError(where, f"{wanted}; there are {keys}")
+    words = tuple(_word(where, word) for word in row.get("words") or ())
+    return Hypothesis(name, text, words)
+
+
+def _word(where: str, row: Mapping[str, Any]) -> Word:
+    try:
+        text = row["text"] if "text" in row else row["word"]
+        start, end = (_number(row.get(f"{key}_s", row.get(key))) for key in ("start", "end"))
+        return Word(str(text), start, end, _number(row.get("confidence", row.get("probability"))))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ManifestError(where, f"expected words with text, start_s, end_s and confidence: {error}") from None
+
+
+def _number(value: Any) -> float:
+    return NAN if value is None else float(value)
+
+
+def _read_ctm(path: Path) -> Iterator[Hypothesis]:
+    words: dict[str, list[Word]] = {}
+    for where, line in numbered_lines(path, comment=";;"):
+        parts = line.split()
+        if len(parts) not in {5, 6}:
+            raise ManifestError(where, f"expected 'file channel start duration word [confidence]', got {line[:60]!r}")
+        start = seconds(parts[2], where=where, name="start")
+        end = start + seconds(parts[3], where=where, name="duration")
+        confidence = seconds(parts[5], where=where, name="confidence") if len(parts) == 6 else NAN
+        words.setdefault(parts[0], []).append(Word(parts[4], start, end, confidence))
+    for name, found in words.items():
+        found.sort(key=lambda word: word.start_s)
+        yield Hypothesis(name, " ".join(word.text for word in found), tuple(found))
+
+
+def _from_trn(where: str, line: str) -> Hypothesis:
+    match = re.match(r"^(.*)\(([^()]+)\)\s*$", line)
+    if not match:
+        raise ManifestError(where, f"expected 'words (id)', got {line[:60]!r}")
+    return Hypothesis(match[2], match[1].strip())
+
+
+def answer_with_hypotheses(
+    datasets: Sequence[Dataset], hypotheses: Sequence[Hypothesis], *, where: str
+) -> tuple[list[Answer], list[Problem]]:
+    """An answer for each reference. A reference without a hypothesis counts as nothing heard, and is named.
+
+    Ids match as they are, else by the recording's path or name; a cut of a recording takes the words whose middle is in
+    it. Raises ManifestError where no hypothesis matches at all.
+    """
+    by_name, problems = _by_name(hypotheses)
+    used: set[str] = set()
+    answers = []
+    for dataset in datasets:
+        for reference in dataset.references:
+            found = next((by_name[name] for name in _names_of(reference) if name in by_name), None)
+            if found is None:
+                problems.append(Problem("unanswered", reference.id, "no hypothesis; it counts as nothing heard"))
+            else:
+                used.add(found.id)
+            answers.append(_answer(dataset.name, reference, found))
+    if not used:
+        examples = f"the hypotheses begin with {hypotheses[0].id!r}" if hypotheses else "there are no hypotheses"
+        first = next((x.references[0].id for x in datasets if x.references), "")
+        raise ManifestError(where, f"no hypothesis is for any reference: {examples}, the references with {first!r}")
+    unused = (x.id for x in hypotheses if x.id not in used)
+    return answers, problems + [Problem("unmatched", name, "no reference for this hypothesis") for name in unused]
+
+
+def _by_name(hypotheses: Iterable[Hypothesis]) -> tuple[dict[str, Hypothesis], list[Problem]]:
+    """By id, and by the stem of the id where that is the stem of one only."""
+    found: dict[str, Hypothesis] = {}
+    problems = []
+    for x in hypotheses:
+        if x.id in found:
+            problems.append(Problem("doubled", x.id, "a second hypothesis for the same id; the first one counts"))
+        found.setdefault(x.id, x)
+    stems = Counter(_stem(name) for name in found)
+    return {**{_stem(name): x for name, x in found.items() if stems[_stem(name)] == 1}, **found}, problems
+
+
+def _names_of(reference: Reference) -> Iterator[str]:
+    yield reference.id
+    if isinstance(reference.audio, Path):
+        yield str(reference.audio)
+    yield _stem(reference.id)
+    if isinstance(reference.audio, Path):
+        yield reference.audio.stem
+
+
+def _stem(name: str) -> str:
+    """The name without folders and without the suffix of an audio file."""
+    return re.sub(r"\.(?!\d+$)\w{2,4}$", "", name.rsplit("/", 1)[-1])
+
+
+def _answer(dataset: str, reference: Reference, hypothesis: Hypothesis | None) -> Answer:
+    found = hypothesis or Hypothesis(reference.id, "")
+    if reference.offset_s is not None and found.words and found.id != reference.id:
+        found = _cut(found, reference.offset_s, reference.duration_s)
+    return answer_of(dataset, reference, text=found.text, words=found.words, alternatives=found.alternatives)
+
+
+def _cut(hypothesis: Hypothesis, start: float, duration: float | None) -> Hypothesis:
+    end = float("inf") if duration is None else start + duration
+    words = tuple(word for word in hypothesis.words if start <= (word.start_s + word.end_s) / 2 < end)
+    return Hypothesis(hypothesis.id, " ".join(word.text for word in words), words)
+
+
+def answer_of(
+    dataset: str,
+    reference: Reference,
+    *,
+    text: str,
+    words: tuple[Word, ...],
+    alternatives: tuple[Alternative, ...] = (),
+) -> Answer:
+    """The answer to a reference, without times of the recogniser."""
+    return Answer(
+        id=reference.id,
+        dataset=dataset,
+        reference=reference.text,
+        hypothesis=text,
+        words=words,
+        alternatives=alternatives,
+        audio=str(reference.audio) if isinstance(reference.audio, Path) else "",
+        offset_s=reference.offset_s,
+        duration_s=reference.duration_s,
+        speaker=reference.speaker,
+        source=reference.source,
+        tags=reference.tags,
+    )
