@@ -14,6 +14,7 @@ import typer
 
 from asr.errors import AsrError
 from pipelines.train_command import train
+from pipelines.transcribe_command import transcribe
 
 app = typer.Typer(
     help="Words from sound, live and in bulk, with one recurrent model.",
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("transcribe")(transcribe)
 app.command("train")(train)
 
 

@@ -16,7 +16,7 @@ def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tupl
 
     av.logging.set_level(av.logging.PANIC)
     try:
-        container = av.open(file)
+        container = av.open(file, mode="r")
     except (av.FFmpegError, ValueError) as error:
         found = _first_bytes(file)
         raise AudioError(called, f"expected a recording in a known format, found {found}") from error
@@ -24,7 +24,6 @@ def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tupl
         if not container.streams.audio:
             raise AudioError(called, "expected a recording; this file has no audio stream")
         stream = container.streams.audio[0]
-        stream.thread_type = "NONE"
         kept: list[Samples] = []
         seconds = 0.0
         try:

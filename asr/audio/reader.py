@@ -80,7 +80,7 @@ def _seekable(source: Source, called: str) -> BinaryIO:
         try:
             if source.is_dir():
                 raise AudioError(called, "expected a recording; this is a folder")
-            file = source.open("rb")
+            file: BinaryIO = source.open("rb")
         except OSError as error:
             raise AudioError(called, f"cannot be opened: {error.strerror or error}") from error
     else:

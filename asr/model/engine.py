@@ -1,8 +1,8 @@
 """Where and how precisely a model runs, and utterances run through it.
 
 On the CPU each utterance runs alone on one thread, several at a time: dynamic int8 takes its scale from everything in a
-call, so a batch would let utterances change each other's numbers. Alone, company is invisible by construction. On a GPU,
-batches of like length.
+call, so a batch would let utterances change each other's numbers. Alone, company is invisible by construction. On a
+GPU, batches of like length.
 """
 
 import os
@@ -62,7 +62,7 @@ def quantise(model: AcousticModel) -> AcousticModel:
     """A copy with recurrent and linear layers in dynamic int8 (a plain RNN has no int8 form and stays fp32)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.ao is to move to torchao, which has no recurrent layers yet
-        quantised: AcousticModel = torch.ao.quantization.quantize_dynamic(
+        quantised: AcousticModel = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
             model, {nn.LSTM, nn.GRU, nn.Linear}, torch.qint8
         )
     return quantised

@@ -1,0 +1,112 @@
+"""`asr transcribe`: recordings in, text out."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.errors import AsrError, ConfigError
+from asr.output.formats import FORMATS, parse_formats
+from pipelines.progress import Progress
+from pipelines.sources import Found, find_recordings, refuse_clashes
+
+if TYPE_CHECKING:
+    from asr.decoding.words import Transcript
+
+
+def transcribe(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH…", help="files, folders, globs, manifests (.jsonl), or -")
+    ],
+    formats: Annotated[str, typer.Option("--format", "-f", help="some of txt,json,srt,vtt,ctm,tsv")] = "txt",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder for one file a recording and format")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line on stdout: --format json")] = False,
+    model: Annotated[str, typer.Option(help="a model's name in the package or its folder")] = "small",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or int8")] = "auto",
+) -> None:
+    """Write down what is said in recordings.
+
+    On stdout, several recordings in txt are one line each: path, tab, text; one recording alone is its text.
+    """
+    chosen = ("json",) if as_json else parse_formats(formats)
+    if out is None and len(chosen) > 1:
+        raise ConfigError("--format", f"several formats ({', '.join(chosen)}) need a folder: add --out DIR")
+    everything = list(find_recordings(paths))
+    found = [x for x in everything if isinstance(x, Found)]
+    failed = [x for x in everything if isinstance(x, AsrError)]
+    for error in failed:
+        print(f"asr: {error}", file=sys.stderr)
+    if not found:
+        raise typer.Exit(2)
+    if out is not None:
+        refuse_clashes(found)
+    failures = len(failed) + _transcribe_all(found, chosen, out, model=model, device=device, precision=precision)
+    raise typer.Exit(1 if failures else 0)
+
+
+def _transcribe_all(
+    found: list[Found], chosen: tuple[str, ...], out: Path | None, *, model: str, device: str, precision: str
+) -> int:
+    """Transcribe and write everything; the number of recordings that failed."""
+    from asr.recognizer import Recognizer
+
+    recognizer = Recognizer.load(model, device=device, precision=precision)
+    failures, began, seconds = 0, time.perf_counter(), 0.0
+    with Progress(len(found)) as progress:
+        for recording, result in zip(found, _results(recognizer, found), strict=True):
+            if isinstance(result, AsrError):
+                failures += 1
+                progress.say(f"asr: {result}")
+            else:
+                _write(recording, result, chosen, out, alone=len(found) == 1)
+                seconds += result.duration_s
+            progress.advance(seconds)
+    wall = time.perf_counter() - began
+    if len(found) > 1 or sys.stderr.isatty():
+        done = f"{len(found) - failures} of {len(found)} recordings, {seconds / 60:.1f} min of audio in {wall:.1f} s"
+        print(f"asr: {done} ({seconds / wall:.0f} x real time)", file=sys.stderr)
+    return failures
+
+
+def _results(recognizer: object, found: list[Found]) -> "Iterator[Transcript | AsrError]":
+    from asr.recognizer import Recognizer
+
+    assert isinstance(recognizer, Recognizer)
+    if len(found) > 1:
+        yield from recognizer.transcribe_many((recording.name, recording.open()) for recording in found)
+        return
+    try:  # one recording: its utterances side by side, instead of recordings
+        yield recognizer.transcribe(found[0].open(), name=found[0].name)
+    except AsrError as error:
+        yield error
+
+
+def _write(
+    recording: Found, transcript: "Transcript", chosen: tuple[str, ...], out: Path | None, *, alone: bool
+) -> None:
+    if out is None:
+        [name] = chosen
+        line = f"{transcript.name}\t{transcript.text}\n"
+        sys.stdout.write(line if name == "txt" and not alone else FORMATS[name](transcript))
+        sys.stdout.flush()
+        return
+    for name in chosen:
+        write_whole(out / f"{recording.stem}.{name}", FORMATS[name](transcript))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write under a temporary name, then rename: no reader ever sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
