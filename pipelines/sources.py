@@ -40,7 +40,7 @@ def find_recordings(given: Iterable[str]) -> Iterator[Found | AudioError]:
         elif path.exists():
             yield Found(text, path, Path(path.stem))
         elif glob.has_magic(text):
-            matches = sorted(glob.glob(text, recursive=True))
+            matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
             yield from find_recordings(matches) if matches else [AudioError(text, "no file matches this pattern")]
         else:
             yield AudioError(text, "there is no such file or folder")

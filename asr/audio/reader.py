@@ -41,6 +41,13 @@ def read_blocks(source: Source, *, name: str | None = None, block_s: float = 10.
     called = name or (
         str(source) if isinstance(source, Path) else "audio bytes" if isinstance(source, bytes) else "stdin"
     )
+    try:
+        yield from _checked_blocks(source, called, block_s)
+    except OSError as error:  # the disk or the network under the file, not its content
+        raise AudioError(called, f"cannot be read: {error.strerror or error}") from error
+
+
+def _checked_blocks(source: Source, called: str, block_s: float) -> Iterator[Samples]:
     total = 0
     with _seekable(source, called) as file:
         for block in _resampled(_decoded(file, called, block_s)):

@@ -1,4 +1,4 @@
-"""A transcript as txt, json, srt, vtt, ctm or tsv: pure functions, Transcript -> str. Every word comes once, in order."""
+"""A transcript as txt, json, srt, vtt, ctm or tsv: pure functions, Transcript -> str; every word once, in order."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Subtitles (srt, vtt) that can be read: short lines, two at most, on the screen for long enough, breaking at pauses."""
+"""Subtitles (srt, vtt) that can be read: two short lines at most, long enough on the screen, breaking at pauses."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,9 @@ class Cue:
 def cues(transcript: Transcript) -> list[Cue]:
     """All words in cues that do not overlap."""
     groups = [group for utterance in transcript.utterances for group in _groups(utterance.words)]
-    starts = [group[0].start_s for group in groups]
-    ends = [*starts[1:], float("inf")]
+    ends = [*(group[0].start_s for group in groups[1:]), float("inf")]
     found = []
-    for group, following in zip(groups, ends, strict=True):
+    for group, following in zip(groups, ends, strict=False):
         end = min(max(group[-1].end_s, group[0].start_s + SHORTEST_S), following)
         found.append(Cue(group[0].start_s, max(end, group[0].start_s), lines([word.text for word in group])))
     return found

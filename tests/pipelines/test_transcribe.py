@@ -1,0 +1,136 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from asr.recognizer import MODELS, Recognizer
+from tests.pipelines.bundles import save_nonsense
+from tests.recordings import AUDIO, RECORDINGS, speech, tone
+from tests.test_reader import cut, encode
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_nonsense(tmp_path_factory.mktemp("models") / "nonsense")
+
+
+def asr(*arguments: object, stdin: bytes | None = None, model: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("asr")), *map(str, arguments)]
+    command += ["--model", str(model)] if model else []
+    done = subprocess.run(command, input=stdin, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Good recordings of several kinds and three bad ones."""
+    folder = tmp_path / "mixed"
+    (folder / "deep").mkdir(parents=True)
+    samples, _ = soundfile.read(RECORDINGS[0], dtype="float32")
+    shutil.copy(RECORDINGS[0], folder / "good.opus")
+    shutil.copy(RECORDINGS[1], folder / "deep" / "good.opus")
+    import numpy as np
+    import soxr
+
+    soundfile.write(folder / "telephone.mp3", np.stack([soxr.resample(samples, 16_000, 8_000)] * 2, 1), 8_000)
+    soundfile.write(folder / "studio.wav", soxr.resample(samples, 16_000, 96_000), 96_000, subtype="PCM_24")
+    encode(folder / "phone.m4a", "aac", 44_100)
+    (folder / "text.wav").write_text("this is not sound\n" * 10)
+    (folder / "empty.wav").write_bytes(b"")
+    soundfile.write(folder / "cut.flac", tone(3.0), 16_000)
+    cut(folder / "cut.flac")
+    return folder
+
+
+def test_the_good_ones_come_out_and_the_bad_ones_are_named_with_reasons(mixed: Path, model: Path) -> None:
+    done = asr("transcribe", mixed, model=model)
+    assert done.returncode == 1
+    heard = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert sorted(heard) == [
+        str(mixed / name) for name in ("deep/good.opus", "good.opus", "phone.m4a", "studio.wav", "telephone.mp3")
+    ]
+    assert heard[str(mixed / "good.opus")]
+    for name, reason in [("text.wav", "found text"), ("empty.wav", "0 bytes"), ("cut.flac", "truncated")]:
+        assert any(name in line and reason in line for line in done.stderr.splitlines()), done.stderr
+    assert "5 of 8 recordings" in done.stderr
+
+
+def test_every_format_is_mirrored_under_out(mixed: Path, model: Path, tmp_path: Path) -> None:
+    done = asr("transcribe", mixed, "--format", "txt,json,srt,vtt,ctm,tsv", "--out", tmp_path / "out", model=model)
+    assert (done.returncode, done.stdout) == (1, "")
+    written = sorted(
+        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()
+    )
+    stems = ("deep/good", "good", "phone", "studio", "telephone")
+    assert written == sorted(f"{stem}.{kind}" for stem in stems for kind in ("txt", "json", "srt", "vtt", "ctm", "tsv"))
+    loaded = json.loads((tmp_path / "out" / "deep" / "good.json").read_text())
+    assert loaded["text"] == (tmp_path / "out" / "deep" / "good.txt").read_text().strip()
+
+
+def test_a_file_stdin_a_glob_and_a_manifest_give_the_same_words(model: Path) -> None:
+    [path] = [path for path in RECORDINGS if "p248" in path.name]
+    alone = asr("transcribe", path, model=model)
+    piped = asr("transcribe", "-", stdin=path.read_bytes(), model=model)
+    globbed = asr("transcribe", f"{AUDIO}/vctk-p248*.opus", model=model)
+    listed = asr("transcribe", AUDIO / "manifest.jsonl", model=model)
+    assert alone.returncode == piped.returncode == globbed.returncode == listed.returncode == 0
+    assert alone.stdout == piped.stdout == globbed.stdout != ""
+    assert f"{path}\t{alone.stdout.strip()}" in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["no/such/file.wav"], 2, "there is no such file"),
+        (["no_match_*.wav"], 2, "no file matches"),
+        ([str(AUDIO), "--format", "docx"], 2, "expected some of"),
+        ([str(AUDIO), "--format", "txt,srt"], 2, "need a folder"),
+        ([str(AUDIO), "--model", "gigantic"], 1, "expected a model's folder"),
+        ([str(AUDIO), "--device", "abacus"], 2, "expected auto, cpu, cuda or mps"),
+        ([str(AUDIO), "--precision", "int3"], 2, "expected auto, fp32, bf16 or int8"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_misuse_is_said_and_shows_in_the_status(arguments: list[str], status: int, said: str, model: Path) -> None:
+    done = asr("transcribe", *arguments, model=None if "--model" in arguments else model)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_two_recordings_that_would_write_the_same_output_are_refused(tmp_path: Path, model: Path) -> None:
+    for suffix in (".wav", ".flac"):
+        soundfile.write(tmp_path / f"same{suffix}", tone(1.0), 16_000)
+    done = asr("transcribe", tmp_path, "--out", tmp_path / "out", model=model)
+    assert done.returncode == 2
+    assert "both be written" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_after_another_side_by_side_and_alone_give_the_same(model: Path, tmp_path: Path) -> None:
+    recognizer = Recognizer.load(model)
+    soundfile.write(tmp_path / "long.wav", speech(8), 16_000)
+    paths = [*RECORDINGS, tmp_path / "long.wav"]
+    together = list(recognizer.transcribe_many((str(path), path) for path in paths))
+    assert together == [recognizer.transcribe(path) for path in paths]
+
+
+def test_help_names_the_commands_at_once() -> None:
+    done = asr("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("transcribe", "train", "evaluate"))
+
+
+@pytest.mark.skipif(not (MODELS / "small").is_dir(), reason="the package holds no model yet")
+def test_the_packaged_model_hears_most_words_of_the_samples() -> None:
+    import jiwer
+
+    recognizer = Recognizer.load()
+    references = [path.with_suffix(".txt").read_text().strip() for path in RECORDINGS]
+    assert jiwer.wer(references, [recognizer.transcribe(path).text for path in RECORDINGS]) < 0.6
