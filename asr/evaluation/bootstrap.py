@@ -13,14 +13,17 @@ from scipy.special import ndtr, stdtrit
 Array = npt.NDArray[np.float64]
 DRAWS = 2000
 LEVEL = 0.95
+FEWEST_DRAWS = 400  # with many thousands of units, where the interval is short and so is its own error
+_MOST_DRAWN = 4_000_000
 _BLOCK = 2_000_000
 
 
 def draw_totals(
     values: Array, units: Sequence[tuple[Hashable, Hashable]], *, draws: int = DRAWS, seed: int = 0
 ) -> Array:
-    """Totals of resampled test sets: values (N, M), units (set, unit) of each row -> (draws, M)."""
+    """Totals of resampled test sets: values (N, M), units (set, unit) of each row -> (draws, M); see FEWEST_DRAWS."""
     rng = np.random.default_rng(seed)
+    draws = min(draws, max(FEWEST_DRAWS, _MOST_DRAWN // max(1, len(set(units)))))
     totals = np.zeros((draws, values.shape[1]))
     for sums in _sums_by_stratum(values, units):
         count = len(sums)

@@ -6,6 +6,7 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
+from asr.decoding.words import Word
 from asr.evaluation.answers import Answer
 from asr.evaluation.bootstrap import Array
 from asr.evaluation.normalise import Normaliser
@@ -49,20 +50,26 @@ class Calibration:
     kept: tuple[KeptPoint, ...]
 
 
-def word_confidences(answer: Answer, hypothesis: str, normalise: Normaliser) -> list[float]:
-    """A confidence for each word of the normalised hypothesis; NaN where none was given.
+def word_places(answer: Answer, hypothesis: str, normalise: Normaliser) -> list[Word | None]:
+    """For each word of the normalised hypothesis the word that it was made from; None where that cannot be told.
 
-    A word that the normaliser makes into several gives its confidence to each; what matches no word gets the mean.
+    A word that the normaliser makes into several stands for each of them.
     """
-    own = [(part, word.confidence) for word in answer.words for part in normalise(word.text).split()]
+    own = [(part, word) for word in answer.words for part in normalise(word.text).split()]
     wanted = hypothesis.split()
     if [part for part, _ in own] == wanted:
-        return [confidence for _, confidence in own]
-    mean = float(np.mean([confidence for _, confidence in own])) if own else NAN
-    found = [mean] * len(wanted)
+        return [word for _, word in own]
+    found: list[Word | None] = [None] * len(wanted)
     for a, b, size in SequenceMatcher(None, [part for part, _ in own], wanted, autojunk=False).get_matching_blocks():
-        found[b : b + size] = [confidence for _, confidence in own[a : a + size]]
+        found[b : b + size] = [word for _, word in own[a : a + size]]
     return found
+
+
+def word_confidences(answer: Answer, hypothesis: str, normalise: Normaliser) -> list[float]:
+    """A confidence for each word of the normalised hypothesis; the mean for words of unknown origin, or NaN."""
+    given = [word.confidence for word in answer.words if word.confidence == word.confidence]
+    mean = float(np.mean(given)) if given else NAN
+    return [mean if word is None else word.confidence for word in word_places(answer, hypothesis, normalise)]
 
 
 def judged_words(scored: Sequence[Scored], normalise: Normaliser) -> tuple[Array, Array]:
