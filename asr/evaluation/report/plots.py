@@ -20,9 +20,9 @@ class Bar:
     colour: str = COLOURS[0]
 
 
-def bars(rows: Sequence[Bar], *, title: str, width: int = 460) -> str:
+def bars(rows: Sequence[Bar], *, title: str, width: int = 400) -> str:
     """Horizontal bars, whiskers for the intervals, from 0 to the largest value."""
-    row, top, left, right = 22, 8, 150, 110
+    row, top, left, right = 22, 8, 118, 126
     known = [x for bar in rows for x in (bar.value, min(bar.high or 0.0, 2 * (bar.value or 0.0) + 5)) if x is not None]
     most = max([*known, 1.0])
     height = top + row * len(rows) + 6
@@ -37,7 +37,7 @@ def bars(rows: Sequence[Bar], *, title: str, width: int = 460) -> str:
 
 
 def _bar(bar: Bar, *, y: float, x: Callable[[float], float], left: float, end: float) -> list[str]:
-    label = bar.label if len(bar.label) <= 22 else bar.label[:21] + "…"
+    label = bar.label if len(bar.label) <= 18 else bar.label[:17] + "…"
     parts = [text(left - 8, y + 13, label, anchor="end", hint=bar.label)]
     if bar.value is None:
         return [*parts, text(end, y + 13, "–", colour=_GREY)]

@@ -20,7 +20,7 @@ def number(value: float | None, digits: int = 1) -> str:
 
 def cards(summaries: Sequence[Plain]) -> str:
     """One card a system: WER large, the rest small."""
-    return '<div class="cards">' + "".join(_card(x, i) for i, x in enumerate(summaries)) + "</div>"
+    return '<div class="cards" id="scores">' + "".join(_card(x, i) for i, x in enumerate(summaries)) + "</div>"
 
 
 def _card(summary: Plain, index: int) -> str:
@@ -120,7 +120,7 @@ def plots(summaries: Sequence[Plain]) -> str:
             figure("Is the confidence honest?", _reliability(summaries)),
             figure("Words kept by confidence", _kept(summaries)),
         ]
-    return '<div class="plots">' + "".join(found) + "</div>"
+    return '<div class="plots" id="plots">' + "".join(found) + "</div>"
 
 
 KIND_PLOTS = (("word_kinds", "Words missed, by kind"), ("rare_words", "Words missed, by their count in training"))
@@ -198,13 +198,13 @@ def _kept(summaries: Sequence[Plain]) -> str:
 
 def confusion_tables(summaries: Sequence[Plain]) -> str:
     """The most frequent errors; the page's script makes each a filter of the utterances."""
-    return '<div class="plots">' + "".join(_confusions(x, i) for i, x in enumerate(summaries)) + "</div>"
+    return '<div class="errors" id="errors">' + "".join(_confusions(x, i) for i, x in enumerate(summaries)) + "</div>"
 
 
 def _confusions(summary: Plain, index: int) -> str:
     buttons = "".join(_pair(x, index) for x in summary["confusions"][:SHOWN_CONFUSIONS])
     title = f"Most frequent errors of {escape(summary['name'])} (press one to see where)"
-    return f'<figure class="wide"><figcaption>{title}</figcaption><div class="pairs">{buttons}</div></figure>'
+    return f'<figure><figcaption>{title}</figcaption><div class="pairs">{buttons}</div></figure>'
 
 
 def _pair(confusion: Plain, index: int) -> str:

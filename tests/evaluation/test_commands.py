@@ -1,0 +1,164 @@
+"""The commands from end to end, with a stand-in that hears the words of a file beside the recording."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from typer.testing import CliRunner
+
+from asr.decoding.words import Transcript, Utterance, Word
+from asr.errors import AsrError, AudioError, ConfigError
+from asr.evaluation.result import read_result
+from pipelines.compare_command import compare
+from pipelines.evaluate_command import EngineChoice, evaluate
+
+app = typer.Typer()
+app.command("evaluate")(evaluate)
+app.command("compare")(compare)
+
+
+class Reader:
+    """Hears what is in hearing (id -> text); an unknown id is a recording that cannot be decoded."""
+
+    def __init__(self, hearing: dict[str, str]) -> None:
+        self.hearing = hearing
+
+    def transcribe(self, source: Path | bytes | BinaryIO, *, name: str | None = None) -> Transcript:
+        if name not in self.hearing:
+            raise AudioError(str(name), "expected sound, got nothing; check the file")
+        words = tuple(Word(word, i * 0.1, i * 0.1 + 0.1, 0.8) for i, word in enumerate(self.hearing[name].split()))
+        return Transcript(name, 0.5, (Utterance(0.0, 0.5, words),))
+
+
+HEARING = {"a.wav": "the cat sat", "b.wav": "on the map"}
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A manifest of two recordings, and an engine that hears them."""
+    monkeypatch.setattr(EngineChoice, "load", lambda _: Reader(HEARING))
+    for name in ("a.wav", "b.wav", "c.wav"):
+        soundfile.write(tmp_path / name, np.random.default_rng(0).normal(0, 0.1, 8000), 16000)
+    rows = [
+        {"audio_filepath": name, "text": text, "duration": 0.5}
+        for name, text in (("a.wav", "the cat sat"), ("b.wav", "on the mat"))
+    ]
+    return write_rows(tmp_path / "dev.jsonl", rows)
+
+
+def write_rows(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(x) for x in arguments])
+    if isinstance(result.exception, AsrError):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_evaluate_prints_a_table_and_json_holds_all_of_it(data: Path, tmp_path: Path) -> None:
+    code, out, _ = run(
+        "evaluate", data, "--json", tmp_path / "r.json", "--csv", tmp_path / "r.csv", "--report", tmp_path / "r.html"
+    )
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines()[1:3]] == [["set", "WER"], ["dev", "16.7"]]
+    assert "WER % under" in out
+    saved = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert (saved["wer"], saved["words"], saved["substitutions"]) == (pytest.approx(100 / 6), 6, 1)
+    assert saved["sets"]["dev"]["wer"] == saved["wer"]
+    assert saved["audio_seconds"] == 1.0
+    assert saved["utterances"][0]["words"][0] == {"text": "the", "start_s": 0.0, "end_s": 0.1, "confidence": 0.8}
+    assert len((tmp_path / "r.csv").read_text(encoding="utf-8").splitlines()) == 3
+    assert (tmp_path / "r.html").stat().st_size > 10_000
+
+
+def test_json_on_stdout_is_json_alone(data: Path) -> None:
+    code, out, err = run("evaluate", data, "--json", "-")
+    assert (code, json.loads(out)["name"]) == (0, "small")
+    assert "WER" in err
+
+
+def test_what_fails_is_named_the_rest_is_scored_and_the_status_is_one(data: Path, tmp_path: Path) -> None:
+    rows = [{"audio_filepath": name, "text": "the cat sat"} for name in ("a.wav", "c.wav", "gone.wav")]
+    code, out, err = run("evaluate", write_rows(tmp_path / "other.jsonl", rows), "--json", tmp_path / "r.json")
+    assert code == 1
+    assert out.splitlines()[2].split()[:2] == ["other", "0.0"]
+    assert "problems: 1 missing, 1 failed" in err
+    assert "failed: c.wav: c.wav: expected sound" in err
+    assert {x.id for x in read_result(tmp_path / "r.json").problems} == {"c.wav", "gone.wav"}
+
+
+def test_hypotheses_of_another_system_are_scored_without_a_model(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EngineChoice, "load", lambda _: pytest.fail("no model is needed"))
+    (tmp_path / "other.txt").write_text("a the cat sat\nb on the mat\n", encoding="utf-8")
+    code, out, _ = run("evaluate", data, "--hypotheses", tmp_path / "other.txt")
+    assert (code, out.splitlines()[2].split()[1]) == (0, "0.0")
+
+
+def test_misuse_is_a_config_error(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected one of none"):
+        run("evaluate", data, "--normaliser", "nope")
+    with pytest.raises(ConfigError, match="two results"):
+        run("compare", data)
+    assert run("evaluate")[0] == 2
+
+
+def test_compare_tells_the_difference_and_refuses_other_references(data: Path, tmp_path: Path) -> None:
+    run("evaluate", data, "--json", tmp_path / "ours.json")
+    (tmp_path / "theirs.txt").write_text("a the cat sat\nb on the mat\n", encoding="utf-8")
+    run("evaluate", data, "--hypotheses", tmp_path / "theirs.txt", "--json", tmp_path / "theirs.json")
+    code, out, _ = run("compare", tmp_path / "ours.json", tmp_path / "theirs.json", "--report", tmp_path / "c.html")
+    assert code == 0
+    assert "1 words won by theirs: mat 1" in out
+    assert "no difference shown" in out.splitlines()[-1]
+    assert (tmp_path / "c.html").is_file()
+    _, out, _ = run("compare", tmp_path / "ours.json", tmp_path / "theirs.txt", "--references", data, "--json", "-")
+    assert json.loads(out)["comparisons"][0]["overall"]["difference"] == pytest.approx(-100 / 6)
+    run(
+        "evaluate",
+        write_rows(tmp_path / "one.jsonl", [{"audio_filepath": "a.wav", "text": "the cat"}]),
+        "--json",
+        tmp_path / "one.json",
+    )
+    with pytest.raises(AsrError, match="expected the same references"):
+        run("compare", tmp_path / "ours.json", tmp_path / "one.json")
+
+
+def test_a_sweep_has_a_row_for_each_condition(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "noise_snr_db: [10, 0]\nroom_t60_s: []\ntelephone_khz: []\ncodec_kbit: []\n"
+        "speed: [1.1]\nclipping_db: []\nlevel_db: []\n"
+    )
+    code, out, _ = run(
+        "evaluate",
+        data,
+        "--stress",
+        tmp_path / "s.yaml",
+        "--json",
+        tmp_path / "s.json",
+        "--report",
+        tmp_path / "s.html",
+    )
+    assert code == 0
+    assert len(out.splitlines()) == 2 + 4
+    rows = json.loads((tmp_path / "s.json").read_text())["stress"]
+    assert [row["label"] for row in rows] == ["", "10 dB SNR", "0 dB SNR", "1.1 times"]
+    with pytest.raises(ConfigError, match="--stress"):
+        run("evaluate", data, "--stress", tmp_path / "s.yaml", "--workers", 2)
+
+
+def test_the_commands_and_the_scores_import_neither_torch_nor_ray() -> None:
+    commands = "pipelines.evaluate_command, pipelines.compare_command"
+    names = f"{commands}, asr.evaluation.result, asr.evaluation.compare, asr.evaluation.datasets"
+    script = f"import sys, {names}; sys.exit(bool({{'torch', 'ray'}} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
