@@ -1,21 +1,19 @@
 """`asr evaluate`: word error rate with its interval, on any test set, of this recogniser or of another's hypotheses."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.recognise_references import EngineChoice, problems_of, recognise
 from pipelines.score_tables import normaliser_rows, print_table, score_rows
 
 if TYPE_CHECKING:
-    from asr.evaluation.answers import Answer
-    from asr.evaluation.datasets import Dataset, Problem, Reference
+    from asr.evaluation.datasets import Dataset
     from asr.evaluation.normalise import Rule
     from asr.evaluation.result import Plain, Result
-    from asr.evaluation.transcribing import SpeechRecognizer
 
 SHOWN_PROBLEMS = 20
 
@@ -25,6 +23,7 @@ def evaluate(
     model: Annotated[str, typer.Option(help="name or folder of a model")] = "small",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or int8")] = "auto",
+    decoding: Annotated[str, typer.Option(help="auto, greedy, or beam (lexicon and language model)")] = "auto",
     kind: Annotated[str | None, typer.Option(help="what the data is, where it is not recognised")] = None,
     normaliser: Annotated[str, typer.Option(help="none, basic, english or whisper; all are always shown")] = "basic",
     rules: Annotated[Path | None, typer.Option(help="own replacements, 'words => words' a line")] = None,
@@ -48,7 +47,7 @@ def evaluate(
     choose_normaliser(normaliser)
     own_rules = read_rules(rules) if rules else ()
     datasets = with_own_names([dataset for path in data for dataset in read_datasets(path, kind=kind)])
-    engine = EngineChoice(model, device, precision)
+    engine = EngineChoice(model, device, precision, decoding)
     if stress:
         from pipelines.stress_sweep import sweep
 
@@ -58,7 +57,7 @@ def evaluate(
         title = Path(engine.model).name
         sweep(datasets, engine.load(), settings=stress, normalise=normalise, json=json, report=report, title=title)
         return
-    result = _score_file(datasets, hypotheses) if hypotheses else _recognise(datasets, engine, workers=workers)
+    result = _score_file(datasets, hypotheses) if hypotheses else recognise(datasets, engine, workers=workers)
     summary = _summary(result, normaliser, own_rules, training_text)
     show(summary, to_stderr=json == "-")
     write_files(summary, json=json, csv=csv)
@@ -70,92 +69,12 @@ def evaluate(
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True)
-class EngineChoice:
-    """Which model, and how it runs."""
-
-    model: str
-    device: str
-    precision: str
-
-    def load(self) -> "SpeechRecognizer":
-        """The recognizer, loaded."""
-        from asr.recognizer import Recognizer
-
-        return Recognizer.load(self.model, device=self.device, precision=self.precision)
-
-    @property
-    def about(self) -> dict[str, str]:
-        """The choice in words."""
-        return {"model": self.model, "device": self.device, "precision": self.precision}
-
-
 def _score_file(datasets: Sequence["Dataset"], path: Path) -> "Result":
     from asr.evaluation.hypotheses import answer_with_hypotheses, read_hypotheses
     from asr.evaluation.result import Result
 
     answers, problems = answer_with_hypotheses(datasets, read_hypotheses(path), where=str(path))
-    return Result(path.stem, tuple(answers), (*_problems_of(datasets), *problems), {"hypotheses": path.name})
-
-
-def _recognise(datasets: Sequence["Dataset"], engine: EngineChoice, *, workers: int) -> "Result":
-    from asr.evaluation.answers import Answer
-    from asr.evaluation.result import Result
-
-    jobs = [(dataset.name, reference) for dataset in datasets for reference in dataset.references]
-    found = list(_with_progress(recognise_all(jobs, engine, workers=workers), len(jobs)))
-    answers = tuple(x for x in found if isinstance(x, Answer))
-    failed = tuple(x for x in found if not isinstance(x, Answer))
-    return Result(Path(engine.model).name, answers, (*_problems_of(datasets), *failed), engine.about)
-
-
-def _problems_of(datasets: Sequence["Dataset"]) -> tuple["Problem", ...]:
-    return tuple(problem for dataset in datasets for problem in dataset.problems)
-
-
-def recognise_all(
-    jobs: Sequence[tuple[str, "Reference"]], engine: EngineChoice, *, workers: int
-) -> Iterator["Answer | Problem"]:
-    """An answer or a problem for each (set, reference), in order."""
-    from asr.evaluation.transcribing import answer_reference
-
-    if workers == 1:
-        recognizer = engine.load()
-        yield from (answer_reference(recognizer, *job) for job in jobs)
-        return
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=_load_here, initargs=(engine, workers)) as pool:
-        yield from pool.imap(_answer_here, jobs)
-
-
-_loaded: list["SpeechRecognizer"] = []  # of a worker process: one model, loaded once
-
-
-def _load_here(engine: EngineChoice, workers: int) -> None:
-    import os
-
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
-    _loaded.append(engine.load())
-
-
-def _answer_here(job: tuple[str, "Reference"]) -> "Answer | Problem":
-    from asr.evaluation.transcribing import answer_reference
-
-    return answer_reference(_loaded[0], *job)
-
-
-def _with_progress(rows: Iterable["Answer | Problem"], total: int) -> Iterator["Answer | Problem"]:
-    """A bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    hidden = not sys.stderr.isatty()
-    yield from track(rows, total=total, description="recognising", console=console, disable=hidden, transient=True)
+    return Result(path.stem, tuple(answers), (*problems_of(datasets), *problems), {"hypotheses": path.name})
 
 
 def _summary(result: "Result", normaliser: str, rules: Sequence["Rule"], training_text: Path | None) -> "Plain":

@@ -26,7 +26,14 @@ def group_scores(scored: Sequence[Scored]) -> dict[str, list[Group]]:
     """Every grouping that parts the utterances in two or more: name -> groups in their order."""
     keys = {**BY_NAME, **_tag_keys([x.answer for x in scored])}
     found = {name: _parts(scored, key) for name, key in keys.items()}
-    return {name: _scores(parts) for name, parts in found.items() if len(parts) > 1}
+    told_apart: set[frozenset[frozenset[int]]] = set()
+    result = {}
+    for name, parts in found.items():
+        division = frozenset(frozenset(id(x) for x in part) for part in parts.values())
+        if len(parts) > 1 and division not in told_apart:  # one source a set: the same division twice
+            told_apart.add(division)
+            result[name] = _scores(parts)
+    return result
 
 
 def _parts(scored: Sequence[Scored], key: Callable[[Scored], str]) -> dict[str, list[Scored]]:

@@ -127,7 +127,8 @@ def without_nan(value: Any) -> Any:
 
 def write_json(summary: Plain) -> str:
     """The text of a result file: each utterance on a line of its own, last."""
-    head = json.dumps({**summary, "utterances": []}, ensure_ascii=False, indent=1, allow_nan=False)
+    numbers = {key: value for key, value in summary.items() if key != "utterances"}
+    head = json.dumps({**numbers, "utterances": []}, ensure_ascii=False, indent=1, allow_nan=False)
     rows = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in summary["utterances"])
     return head.removesuffix("[]\n}") + "[\n  " + ",\n  ".join(rows) + "\n ]\n}\n"
 

@@ -15,11 +15,11 @@ import soundfile
 import soxr
 from scipy.signal import butter, oaconvolve, sosfiltfilt
 
+from asr.audio.reader import SAMPLE_RATE as RATE
+from asr.audio.reader import read_audio
 from asr.errors import ConfigError
 from asr.evaluation.datasets.reference import AUDIO_SUFFIXES
 from asr.evaluation.transcribing import Samples
-
-RATE = 16_000
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,7 @@ def _noise_files(folder: Path) -> list[Path]:
 
 @lru_cache(maxsize=64)
 def _read(path: Path) -> Samples:
-    from asr.audio.reader import read_audio
-
-    samples: Samples = read_audio(path)
-    return samples
+    return read_audio(path)
 
 
 def _rng(name: str) -> np.random.Generator:

@@ -10,7 +10,9 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
+from asr.audio.reader import SAMPLE_RATE, read_audio
 from asr.decoding.words import Transcript
 from asr.errors import AsrError
 from asr.evaluation.answers import Answer
@@ -71,22 +73,18 @@ def samples_of(reference: Reference) -> Samples:
     samples = _read(reference.audio, reference.id)
     if reference.offset_s is None:
         return samples
-    first = round(reference.offset_s * 16000)
-    last = len(samples) if reference.duration_s is None else first + round(reference.duration_s * 16000)
+    first = round(reference.offset_s * SAMPLE_RATE)
+    last = len(samples) if reference.duration_s is None else first + round(reference.duration_s * SAMPLE_RATE)
     return samples[first:last]
 
 
 @lru_cache(maxsize=1)  # the cuts of one recording mostly follow each other
 def _read(audio: Path | bytes, name: str) -> Samples:
-    from asr.audio.reader import read_audio
-
     return read_audio(audio, name=name if isinstance(audio, bytes) else None)
 
 
-def wav_bytes(samples: Samples, rate: int = 16000) -> bytes:
+def wav_bytes(samples: Samples, rate: int = SAMPLE_RATE) -> bytes:
     """A float WAV file of (S,) samples."""
-    import soundfile
-
     stream = io.BytesIO()
     soundfile.write(stream, samples, rate, format="WAV", subtype="FLOAT")
     return stream.getvalue()

@@ -1,5 +1,6 @@
 """The commands from end to end, with a stand-in that hears the words of a file beside the recording."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from asr.decoding.words import Transcript, Utterance, Word
 from asr.errors import AsrError, AudioError, ConfigError
 from asr.evaluation.result import read_result
 from pipelines.compare_command import compare
-from pipelines.evaluate_command import EngineChoice, evaluate
+from pipelines.evaluate_command import evaluate
+from pipelines.recognise_references import EngineChoice
 
 app = typer.Typer()
 app.command("evaluate")(evaluate)
@@ -162,3 +164,17 @@ def test_the_commands_and_the_scores_import_neither_torch_nor_ray() -> None:
     names = f"{commands}, asr.evaluation.result, asr.evaluation.compare, asr.evaluation.datasets"
     script = f"import sys, {names}; sys.exit(bool({{'torch', 'ray'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_peers_that_are_absent_are_skipped_and_one_that_fails_is_said_to(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(8000), 16000)
+    data = write_rows(tmp_path / "dev.jsonl", [{"audio_filepath": "a.wav", "text": "nothing"}])
+    script = Path(__file__).parents[2] / "scripts" / "compare_peers"
+    options = ["--model", str(tmp_path), "--json", str(tmp_path / "p.json"), "--vosk", str(tmp_path / "none")]
+    done = subprocess.run([sys.executable, script, data, *options], capture_output=True, text=True, check=False)
+    assert "ours: failed" in done.stderr
+    assert "vosk: skipped" in done.stderr
+    assert "faster-whisper: skipped" in done.stderr
+    installed = importlib.util.find_spec("pocketsphinx") is not None
+    assert ("pocketsphinx" in done.stdout) == installed
+    assert done.returncode == int(not installed)

@@ -262,3 +262,13 @@ def test_what_cannot_be_recognised_says_which_kinds_there_are(tmp_path: Path) ->
     write(tmp_path / "empty.jsonl", "\n")
     with pytest.raises(ManifestError, match="at least one"):
         read_datasets(tmp_path)
+
+
+def test_a_dataset_that_save_to_disk_wrote_is_read(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    make_audio(tmp_path / "a.wav")
+    table = pyarrow.table({"path": ["a.wav"], "sentence": ["hi"], "id": ["u7"]})
+    path = str(tmp_path / "data-00000-of-00001.arrow")
+    with pyarrow.OSFile(path, "wb") as sink, pyarrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    assert texts(only(tmp_path)) == [("u7", "hi")]

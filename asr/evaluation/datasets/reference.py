@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from asr.audio.reader import AUDIO_SUFFIXES as READABLE
 from asr.errors import ManifestError
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".wma", ".webm", ".mp4", ".mkv", ".mka", ".mov"}
-    | {".aif", ".aiff", ".aifc", ".au", ".sph", ".caf", ".w64", ".amr", ".3gp"}
-)
+AUDIO_SUFFIXES = READABLE | {".sph"}  # NIST sphere, as Kaldi and STM folders have
+
 UNKNOWN = frozenset({"", "unknown", "none", "nan", "-", "n/a"})
 
 

@@ -5,6 +5,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import soundfile
+
+from asr.audio.reader import SAMPLE_RATE
 from asr.errors import AsrError
 from asr.evaluation.answers import Answer
 from asr.evaluation.datasets.reference import Reference
@@ -46,10 +49,8 @@ def _bytes_of(path: Path, answer: Answer) -> bytes:
     return opus_bytes(samples_of(reference))
 
 
-def opus_bytes(samples: Samples, rate: int = 16000) -> bytes:
+def opus_bytes(samples: Samples, rate: int = SAMPLE_RATE) -> bytes:
     """An Ogg Opus file of (S,) samples, about 27 kbit/s."""
-    import soundfile
-
     stream = io.BytesIO()
     soundfile.write(stream, samples, rate, format="OGG", subtype="OPUS")
     return stream.getvalue()

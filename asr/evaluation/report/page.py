@@ -94,7 +94,9 @@ def utterance_rows(results: Sequence[Result], normalise: Normaliser, audio: Sequ
             "speaker": answer.speaker,
             "seconds": answer.duration_s,
             "snr": answer.snr_db,
-            "tags": " ".join(f"{key}:{value}" for key, value in answer.tags.items() if key not in {"speaker"}),
+            "tags": " ".join(
+                f"{key}:{value}" for key, value in answer.tags.items() if key not in {"speaker", "source"}
+            ),
             "said": answer.reference,
             "audio": missing,
             "systems": [None if x is None else _system(x, normalise) for x in found],

@@ -1,0 +1,95 @@
+"""Test sets through a recogniser, in this process or in several, each with the model."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.progress import Progress
+
+if TYPE_CHECKING:
+    from asr.evaluation.answers import Answer
+    from asr.evaluation.datasets import Dataset, Problem, Reference
+    from asr.evaluation.result import Result
+    from asr.evaluation.transcribing import SpeechRecognizer
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """Which model, and how it runs."""
+
+    model: str
+    device: str
+    precision: str
+    decoding: str
+
+    def load(self) -> "SpeechRecognizer":
+        """The recogniser, loaded. Raises CheckpointError, ConfigError."""
+        from asr.recognizer import Recognizer
+
+        return Recognizer.load(self.model, device=self.device, precision=self.precision, decoding=self.decoding)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The choice in words, and the day."""
+        chosen = {"model": self.model, "device": self.device, "precision": self.precision, "decoding": self.decoding}
+        return {**chosen, "date": time.strftime("%Y-%m-%d")}
+
+
+def recognise(datasets: Sequence["Dataset"], engine: EngineChoice, *, workers: int) -> "Result":
+    """Hear every reference; what failed is among the problems."""
+    from asr.evaluation.answers import Answer
+    from asr.evaluation.result import Result
+
+    jobs = [(dataset.name, reference) for dataset in datasets for reference in dataset.references]
+    found = list(_with_progress(_answers(jobs, engine, workers=workers), len(jobs)))
+    answers = tuple(x for x in found if isinstance(x, Answer))
+    failed = tuple(x for x in found if not isinstance(x, Answer))
+    return Result(Path(engine.model).name, answers, (*problems_of(datasets), *failed), engine.about)
+
+
+def problems_of(datasets: Sequence["Dataset"]) -> tuple["Problem", ...]:
+    """What was wrong with the data."""
+    return tuple(problem for dataset in datasets for problem in dataset.problems)
+
+
+def _answers(
+    jobs: Sequence[tuple[str, "Reference"]], engine: EngineChoice, *, workers: int
+) -> Iterator["Answer | Problem"]:
+    """An answer or a problem for each (set, reference), in order."""
+    from asr.evaluation.transcribing import answer_reference
+
+    if workers == 1:
+        recognizer = engine.load()
+        yield from (answer_reference(recognizer, *job) for job in jobs)
+        return
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads can hang
+    with context.Pool(workers, initializer=_load_here, initargs=(engine, workers)) as pool:
+        yield from pool.imap(_answer_here, jobs)
+
+
+_loaded: list["SpeechRecognizer"] = []  # of a worker process: one model, loaded once
+
+
+def _load_here(engine: EngineChoice, workers: int) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))  # before torch
+    _loaded.append(engine.load())
+
+
+def _answer_here(job: tuple[str, "Reference"]) -> "Answer | Problem":
+    from asr.evaluation.transcribing import answer_reference
+
+    return answer_reference(_loaded[0], *job)
+
+
+def _with_progress(rows: Iterable["Answer | Problem"], total: int) -> Iterator["Answer | Problem"]:
+    seconds = 0.0
+    with Progress(total) as progress:
+        for row in rows:
+            seconds += getattr(row, "duration_s", None) or 0.0
+            progress.advance(seconds)
+            yield row
