@@ -11,13 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-import torch
-
 from asr import cutting
 from asr.audio.reader import SAMPLE_RATE, read_blocks
 from asr.cutting import Cut
-from asr.decoding.greedy import decode_greedily, words_of
-from asr.decoding.words import Transcript, Utterance, Word
+from asr.decoding.decoder import make_decoder
+from asr.decoding.words import Alternative, Transcript, Utterance, Word
 from asr.errors import AsrError, CheckpointError
 from asr.model.bundle import Bundle, load_bundle
 from asr.model.engine import Engine, LogProbs, Samples
@@ -31,17 +29,28 @@ _TOGETHER = 32  # utterances of one recording that a GPU takes at once
 class Recognizer:
     """A loaded model. Its methods may be called from several threads; nothing is remembered between calls."""
 
-    def __init__(self, bundle: Bundle, *, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self, bundle: Bundle, *, device: str = "auto", precision: str = "auto", decoding: str = "auto"
+    ) -> None:
         self.bundle = bundle
         self.engine = Engine(bundle, device=device, precision=precision)
         self.segments = SegmentConfig()
-        self.head = next(name for name, head in bundle.model.config.heads.items() if head.units != "phoneme")
-        self.units = bundle.units[bundle.model.config.heads[self.head].units]
+        self.decoder = make_decoder(bundle, decoding)
 
     @classmethod
-    def load(cls, model: str | Path = "small", *, device: str = "auto", precision: str = "auto") -> "Recognizer":
-        """A model by its name in the package ("small") or its folder. Raises CheckpointError, ConfigError."""
-        return cls(load_bundle(find_model(model)), device=device, precision=precision)
+    def load(
+        cls,
+        model: str | Path = "small",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        decoding: str = "auto",
+    ) -> "Recognizer":
+        """A model by its name in the package ("small") or its folder. Raises CheckpointError, ConfigError.
+
+        `decoding`: "greedy", "beam" (lexicon and language model), or "auto": beam where the model brings them.
+        """
+        return cls(load_bundle(find_model(model)), device=device, precision=precision, decoding=decoding)
 
     @property
     def frame_s(self) -> float:
@@ -54,8 +63,8 @@ class Recognizer:
 
     def recognize(self, utterances: Sequence[Samples]) -> list[tuple[Word, ...]]:
         """The words of utterances that are already cut, each (S,) float32 at 16 kHz; times from each one's start."""
-        found = self.engine.log_probs(utterances, (self.head,))
-        return [self._words(x, len(samples)) for x, samples in zip(found, utterances, strict=True)]
+        found = self.engine.log_probs(utterances, (self.decoder.head,))
+        return [self._read(x, len(samples))[0] for x, samples in zip(found, utterances, strict=True)]
 
     def transcribe(self, source: Source, *, name: str | None = None) -> Transcript:
         """Everything said in a recording of any length, in flat memory. Raises AudioError."""
@@ -107,24 +116,22 @@ class Recognizer:
         yield group + cutting.finish(self.segments, state), state.samples
 
     def _utterances(self, cuts: list[Cut]) -> list[Utterance]:
-        heads = (self.head,)
+        heads = (self.decoder.head,)
         if self.engine.alone:
             found = [self.engine.log_probs_of_one(cut.samples, heads) for cut in cuts]
         else:
             found = self.engine.log_probs([cut.samples for cut in cuts], heads)
-        return [_placed(cut, self._words(x, len(cut.samples))) for cut, x in zip(cuts, found, strict=True)]
+        return [_placed(cut, *self._read(x, len(cut.samples))) for cut, x in zip(cuts, found, strict=True)]
 
-    def _words(self, log_probs: LogProbs, samples: int) -> tuple[Word, ...]:
-        found = log_probs[self.head]
-        tokens = decode_greedily(found[None], torch.tensor([len(found)]))[0]
-        return words_of(tokens, self.units.tokens, frame_s=self.frame_s, end_s=samples / SAMPLE_RATE)
+    def _read(self, log_probs: LogProbs, samples: int) -> tuple[tuple[Word, ...], tuple[Alternative, ...]]:
+        return self.decoder.read(log_probs[self.decoder.head], frame_s=self.frame_s, end_s=samples / SAMPLE_RATE)
 
 
-def _placed(cut: Cut, words: tuple[Word, ...]) -> Utterance:
+def _placed(cut: Cut, words: tuple[Word, ...], alternatives: tuple[Alternative, ...]) -> Utterance:
     """Words timed from the utterance's start -> an utterance timed from the recording's."""
     start_s = cut.span.start / SAMPLE_RATE
     moved = (replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in words)
-    return Utterance(start_s, cut.span.end / SAMPLE_RATE, tuple(moved))
+    return Utterance(start_s, cut.span.end / SAMPLE_RATE, tuple(moved), alternatives)
 
 
 def find_model(model: str | Path) -> Path:

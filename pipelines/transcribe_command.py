@@ -17,6 +17,7 @@ from pipelines.sources import Found, find_recordings, refuse_clashes
 
 if TYPE_CHECKING:
     from asr.decoding.words import Transcript
+    from asr.recognizer import Recognizer
 
 
 def transcribe(
@@ -29,6 +30,7 @@ def transcribe(
     model: Annotated[str, typer.Option(help="a model's name in the package or its folder")] = "small",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or int8")] = "auto",
+    decoding: Annotated[str, typer.Option(help="auto, greedy, or beam (lexicon and language model)")] = "auto",
 ) -> None:
     """Write down what is said in recordings.
 
@@ -46,17 +48,15 @@ def transcribe(
         raise typer.Exit(2)
     if out is not None:
         refuse_clashes(found)
-    failures = len(failed) + _transcribe_all(found, chosen, out, model=model, device=device, precision=precision)
+    from asr.recognizer import Recognizer  # torch: only now, so that misuse is said at once
+
+    recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding)
+    failures = len(failed) + _transcribe_all(recognizer, found, chosen, out)
     raise typer.Exit(1 if failures else 0)
 
 
-def _transcribe_all(
-    found: list[Found], chosen: tuple[str, ...], out: Path | None, *, model: str, device: str, precision: str
-) -> int:
+def _transcribe_all(recognizer: "Recognizer", found: list[Found], chosen: tuple[str, ...], out: Path | None) -> int:
     """Transcribe and write everything; the number of recordings that failed."""
-    from asr.recognizer import Recognizer
-
-    recognizer = Recognizer.load(model, device=device, precision=precision)
     failures, began, seconds = 0, time.perf_counter(), 0.0
     with Progress(len(found)) as progress:
         for recording, result in zip(found, _results(recognizer, found), strict=True):
@@ -74,10 +74,7 @@ def _transcribe_all(
     return failures
 
 
-def _results(recognizer: object, found: list[Found]) -> "Iterator[Transcript | AsrError]":
-    from asr.recognizer import Recognizer
-
-    assert isinstance(recognizer, Recognizer)
+def _results(recognizer: "Recognizer", found: list[Found]) -> "Iterator[Transcript | AsrError]":
     if len(found) > 1:
         yield from recognizer.transcribe_many((recording.name, recording.open()) for recording in found)
         return

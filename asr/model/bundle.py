@@ -4,6 +4,7 @@ config.yaml          format, feature and model settings, SHA-256 of the other fi
 weights.safetensors  the network, in 16 or 32 bit
 <units>.model/.txt   the tokens of each head
 CARD.md, metrics.json  what it is and what was measured
+attachments          whatever else its decoder needs: decoding.yaml, a lexicon, a language model
 """
 
 import dataclasses
@@ -28,6 +29,7 @@ from asr.settings import make_settings
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+_UNCHECKED = ("CARD.md", "metrics.json")  # for people: may be edited
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,7 @@ class Bundle:
     units: dict[str, Units]
     card: str = ""
     metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    attachments: dict[str, Path] = dataclasses.field(default_factory=dict)  # name in the bundle -> where it lies
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,15 @@ def save_bundle(bundle: Bundle, folder: Path, *, half: bool = False) -> None:
         save_units(units, new, kind)
     weights = {name: x.half() if half else x for name, x in bundle.model.state_dict().items()}
     (new / WEIGHTS).write_bytes(save({name: x.contiguous().cpu() for name, x in weights.items()}))
+    for name, path in bundle.attachments.items():
+        shutil.copyfile(path, new / name)
     (new / "CARD.md").write_text(bundle.card, encoding="utf-8")
     (new / "metrics.json").write_text(json.dumps(bundle.metrics, indent=1) + "\n", encoding="utf-8")
     config = {
         "format": FORMAT,
         "features": dataclasses.asdict(bundle.features),
         "model": dataclasses.asdict(bundle.model.config),
-        "files": {
-            path.name: _digest(path)
-            for path in sorted(new.iterdir())
-            if path.suffix in (".safetensors", ".model", ".txt")
-        },
+        "files": {path.name: _digest(path) for path in sorted(new.iterdir()) if path.name not in _UNCHECKED},
     }
     (new / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     new.chmod(0o755)
@@ -84,6 +85,7 @@ def load_bundle(folder: Path) -> Bundle:
     kinds = sorted({head.units for head in config.model.heads.values()})
     units = {kind: load_units(folder, kind) for kind in kinds}
     sizes = {name: len(units[head.units].tokens) for name, head in config.model.heads.items()}
+    own = {WEIGHTS, *(f"{kind}{suffix}" for kind in kinds for suffix in (".model", ".txt"))}
     model = AcousticModel(config.model, sizes)
     _load_weights(model, folder / WEIGHTS)
     card, metrics = folder / "CARD.md", folder / "metrics.json"
@@ -93,6 +95,7 @@ def load_bundle(folder: Path) -> Bundle:
         units=units,
         card=card.read_text(encoding="utf-8") if card.exists() else "",
         metrics=json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {},
+        attachments={name: folder / name for name in config.files if name not in own},
     )
 
 

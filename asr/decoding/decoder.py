@@ -1,0 +1,78 @@
+"""From log-probabilities to timed words, by the way that a model brings and a user chooses: greedy or beam."""
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from asr.decoding.greedy import decode_greedily, words_of
+from asr.decoding.words import Alternative, Word
+from asr.errors import ConfigError
+from asr.model.bundle import Bundle
+from asr.model.units import Units
+from asr.settings import read_settings
+
+SETTINGS, LEXICON, LANGUAGE_MODEL = "decoding.yaml", "lexicon.txt.gz", "lm.bin"
+Reading = tuple[tuple[Word, ...], tuple[Alternative, ...]]
+
+
+class Decoder(Protocol):
+    """`head` names the log-probabilities that it reads. Threads may share it."""
+
+    head: str
+
+    def read(self, log_probs: Tensor, *, frame_s: float, end_s: float) -> Reading:
+        """(T', V) of an utterance of `end_s` seconds -> its words, timed from its start, and other readings."""
+
+
+class GreedyReader:
+    """The likeliest token of each frame, of the first head that writes text."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.head = next(name for name, head in bundle.model.config.heads.items() if head.units != "phoneme")
+        self.units: Units = bundle.units[bundle.model.config.heads[self.head].units]
+
+    def read(self, log_probs: Tensor, *, frame_s: float, end_s: float) -> Reading:
+        """Words; never other readings."""
+        tokens = decode_greedily(log_probs[None], torch.tensor([len(log_probs)]))[0]
+        return words_of(tokens, self.units.tokens, frame_s=frame_s, end_s=end_s), ()
+
+
+class BeamReader:
+    """The best words of a lexicon under a language model."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        from asr.decoding.beam import BeamConfig, BeamDecoder  # flashlight: only where it is used
+        from asr.decoding.lexicon import load_lexicon
+
+        files: dict[str, Path] = bundle.attachments
+        config = read_settings(BeamConfig, files[SETTINGS])
+        self.head = config.head
+        tokens = bundle.units[bundle.model.config.heads[config.head].units].tokens
+        lexicon = load_lexicon(files[LEXICON])
+        self.search = BeamDecoder(lexicon=lexicon, tokens=tokens, lm=files[LANGUAGE_MODEL], config=config)
+
+    def read(self, log_probs: Tensor, *, frame_s: float, end_s: float) -> Reading:
+        """Words of the best reading, and the others with their scores."""
+        best, *others = self.search.decode(log_probs)
+        words = (
+            Word(word.text, word.start * frame_s, min(end_s, word.end * frame_s), word.confidence)
+            for word in best.words
+        )
+        return tuple(words), tuple(Alternative(other.text, other.score) for other in others)
+
+
+def make_decoder(bundle: Bundle, decoding: str) -> Decoder:
+    """auto: beam where the model brings a lexicon and a language model, else greedy. Raises ConfigError."""
+    missing = [name for name in (SETTINGS, LEXICON, LANGUAGE_MODEL) if name not in bundle.attachments]
+    match decoding:
+        case "greedy":
+            return GreedyReader(bundle)
+        case "auto":
+            return GreedyReader(bundle) if missing else BeamReader(bundle)
+        case "beam" if not missing:
+            return BeamReader(bundle)
+        case "beam":
+            raise ConfigError("decoding", f"this model cannot search by beam: {', '.join(missing)} missing; use greedy")
+    raise ConfigError("decoding", f"expected auto, greedy or beam, got {decoding!r}")

@@ -1,0 +1,154 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from asr.decoding.beam import BeamConfig, BeamDecoder
+from asr.decoding.decoder import LANGUAGE_MODEL, LEXICON, SETTINGS, BeamReader, GreedyReader, make_decoder
+from asr.decoding.lexicon import Lexicon, load_lexicon, phoneme_lexicon, save_lexicon, subword_lexicon
+from asr.errors import CheckpointError, ConfigError
+from asr.features.spectral import FeatureConfig
+from asr.model.bundle import Bundle, load_bundle, save_bundle
+from asr.model.phonemes import PHONEMES
+from asr.model.units import BLANK, SubwordUnits
+from tests.conftest import small_model, small_units
+
+TOKENS = (BLANK, *PHONEMES)
+WORDS = ["two", "too", "cats", "cat", "sat", "i"]
+ARPA = """\\data\\
+ngram 1=9
+ngram 2=3
+
+\\1-grams:
+-1.0\t<unk>\t0
+0\t<s>\t-0.3
+-1.0\t</s>\t0
+-0.9\ttwo\t-0.3
+-1.0\ttoo\t-0.3
+-1.0\tcats\t-0.3
+-1.0\tcat\t-0.3
+-1.0\tsat\t-0.3
+-1.0\ti\t-0.3
+
+\\2-grams:
+-0.1\ttwo cats
+-0.1\ti too
+-0.2\tcat sat
+
+\\end\\
+"""
+
+
+@pytest.fixture
+def lm(tmp_path: Path) -> Path:
+    (tmp_path / "lm.arpa").write_text(ARPA)
+    return tmp_path / "lm.arpa"
+
+
+def decoder(lm: Path, lexicon: Lexicon | None = None, **changes: object) -> BeamDecoder:
+    config = replace(BeamConfig(), **changes)  # type: ignore[arg-type]
+    return BeamDecoder(lexicon=lexicon or phoneme_lexicon(WORDS), tokens=TOKENS, lm=lm, config=config)
+
+
+def said(phonemes: str, sureness: float = 6.0) -> torch.Tensor:
+    """Each phoneme (or "_" for blank) one frame: (T', V)."""
+    ids = [0 if p == "_" else TOKENS.index(p) for p in phonemes.split()]
+    return (torch.nn.functional.one_hot(torch.tensor(ids), len(TOKENS)) * sureness).log_softmax(-1)
+
+
+def test_it_writes_the_words_that_were_said_with_their_times(lm: Path) -> None:
+    best = decoder(lm).decode(said("_ K AE AE T _ _ S AE AE T _"))[0]
+    assert best.text == "cat sat"
+    assert [(word.start, word.end) for word in best.words] == [(1, 5), (7, 11)]
+    assert all(0.5 < word.confidence <= 1 for word in best.words)
+
+
+def test_the_language_model_chooses_among_words_that_sound_alike(lm: Path) -> None:
+    assert decoder(lm).decode(said("T UW _ K AE T S"))[0].text == "two cats"
+    assert decoder(lm).decode(said("AY _ T UW"))[0].text == "i too"
+
+
+def test_a_repeated_phoneme_needs_a_blank_between(lm: Path) -> None:
+    assert decoder(lm).decode(said("K AE T T S"))[0].text == "cats"
+
+
+def test_other_readings_differ_and_come_in_order_of_score(lm: Path) -> None:
+    readings = decoder(lm, alternatives=3).decode(said("T UW", 3.0))
+    assert readings[0].text == "two"
+    assert "too" in {reading.text for reading in readings}
+    assert len({reading.text for reading in readings}) == len(readings) <= 4
+    assert [x.score for x in readings] == sorted((x.score for x in readings), reverse=True)
+
+
+def test_no_frames_and_only_blanks_are_no_words(lm: Path) -> None:
+    assert decoder(lm).decode(torch.zeros(0, len(TOKENS)))[0].text == ""
+    assert decoder(lm).decode(said("_ _ _ _"))[0].words == ()
+
+
+def test_threads_that_share_a_decoder_get_what_one_gets_alone(lm: Path) -> None:
+    texts = ["T UW _ K AE T S", "AY _ T UW", "K AE T _ S AE T"] * 20
+    spoken = [(said(text) + 0.1 * torch.randn(len(text.split()), len(TOKENS))).log_softmax(-1) for text in texts]
+    shared = decoder(lm)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(shared.decode, spoken))
+    alone = decoder(lm)
+    assert together == [alone.decode(x) for x in spoken]
+
+
+def test_a_lexicon_comes_back_as_it_was_and_a_broken_one_is_an_error(tmp_path: Path) -> None:
+    lexicon = phoneme_lexicon(["read", "cat", "zzyzx"])
+    assert set(lexicon) == {"read", "cat"}
+    assert len(lexicon["read"]) == 2
+    save_lexicon(lexicon, tmp_path / "lexicon.txt.gz")
+    assert load_lexicon(tmp_path / "lexicon.txt.gz") == lexicon
+    (tmp_path / "lexicon.txt.gz").write_bytes(b"read R EH D\n")
+    with pytest.raises(CheckpointError, match="gzipped lexicon"):
+        load_lexicon(tmp_path / "lexicon.txt.gz")
+
+
+def test_subwords_spell_words_too(lm: Path) -> None:
+    units = SubwordUnits.train(["two cats sat", "i too cat"] * 20, 24)
+    lexicon = subword_lexicon(WORDS, units)
+    ids = units.encode("two cats")
+    assert ids is not None
+    frames = [i for k in ids for i in (k, 0)]
+    log_probs = (torch.nn.functional.one_hot(torch.tensor(frames), len(units.tokens)) * 9.0).log_softmax(-1)
+    search = BeamDecoder(lexicon=lexicon, tokens=units.tokens, lm=lm, config=BeamConfig())
+    assert search.decode(log_probs)[0].text == "two cats"
+
+
+def test_a_lexicon_of_other_tokens_and_a_missing_language_model_are_errors(lm: Path) -> None:
+    with pytest.raises(CheckpointError, match="for this model"):
+        decoder(lm, {"cat": (("▁cat",),)})
+    with pytest.raises(CheckpointError, match=r"absent\.bin"):
+        decoder(lm.with_name("absent.bin"))
+
+
+def test_a_model_brings_its_decoder_along(tmp_path: Path, lm: Path) -> None:
+    save_lexicon(phoneme_lexicon(WORDS), tmp_path / LEXICON)
+    (tmp_path / SETTINGS).write_text(yaml.safe_dump({"lm_weight": 1.25}))
+    (tmp_path / LANGUAGE_MODEL).write_text(lm.read_text())
+    attachments = {name: tmp_path / name for name in (SETTINGS, LEXICON, LANGUAGE_MODEL)}
+    save_bundle(Bundle(small_model(), FeatureConfig(), small_units(), attachments=attachments), tmp_path / "model")
+    bundle = load_bundle(tmp_path / "model")
+    reader = make_decoder(bundle, "auto")
+    assert isinstance(reader, BeamReader)
+    assert (reader.head, reader.search.config.lm_weight) == ("phoneme", 1.25)
+    words, _ = reader.read(said("_ K AE T"), frame_s=0.04, end_s=0.16)
+    assert [(word.text, word.start_s, word.end_s) for word in words] == [("cat", 0.04, 0.16)]
+    assert isinstance(make_decoder(bundle, "greedy"), GreedyReader)
+    (tmp_path / "model" / LANGUAGE_MODEL).write_text(ARPA.replace("-0.9", "-0.8"))
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_bundle(tmp_path / "model")
+
+
+def test_a_model_without_language_model_decodes_greedily_and_says_so_when_asked_for_more() -> None:
+    bundle = Bundle(small_model(), FeatureConfig(), small_units())
+    assert isinstance(make_decoder(bundle, "auto"), GreedyReader)
+    with pytest.raises(ConfigError, match=r"lm\.bin missing"):
+        make_decoder(bundle, "beam")
+    with pytest.raises(ConfigError, match="auto, greedy or beam"):
+        make_decoder(bundle, "best")
