@@ -13,6 +13,8 @@ os.environ.setdefault(
 import typer
 
 from asr.errors import AsrError
+from pipelines.compare_command import compare
+from pipelines.evaluate_command import evaluate
 from pipelines.train_command import train
 from pipelines.transcribe_command import transcribe
 
@@ -24,6 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("transcribe")(transcribe)
+app.command("evaluate")(evaluate)
+app.command("compare")(compare)
 app.command("train")(train)
 
 
