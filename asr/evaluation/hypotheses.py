@@ -4,10 +4,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from asr.audio.reader import probe_duration
 from asr.decoding.words import Alternative, Word
 from asr.errors import ManifestError
 from asr.evaluation.answers import Answer
@@ -155,7 +156,10 @@ def _answer(dataset: str, reference: Reference, hypothesis: Hypothesis | None) -
     found = hypothesis or Hypothesis(reference.id, "")
     if reference.offset_s is not None and found.words and found.id != reference.id:
         found = _cut(found, reference.offset_s, reference.duration_s)
-    return answer_of(dataset, reference, text=found.text, words=found.words, alternatives=found.alternatives)
+    answer = answer_of(dataset, reference, text=found.text, words=found.words, alternatives=found.alternatives)
+    if answer.duration_s is None and isinstance(reference.audio, Path) and not reference.is_cut:
+        return replace(answer, duration_s=probe_duration(reference.audio))
+    return answer
 
 
 def _cut(hypothesis: Hypothesis, start: float, duration: float | None) -> Hypothesis:

@@ -34,8 +34,8 @@ def matched_pairs(first: Sequence[Alignment], second: Sequence[Alignment]) -> Ma
     if count < 2 or not differences.any():
         return MatchedPairs(count, 0.0, 0.0, 1.0)
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
-    if deviation == 0:  # every segment says the same
-        return MatchedPairs(count, mean, float(np.sign(mean)) * float("inf"), 0.0)
+    if deviation == 0:  # every segment says the same: the sign test is exact, the normal one has no scale
+        return MatchedPairs(count, mean, float(np.sign(mean)) * float("inf"), min(1.0, 2 * 0.5**count))
     z = mean / (deviation / sqrt(count))
     return MatchedPairs(count, mean, z, erfc(abs(z) / sqrt(2)))
 

@@ -49,6 +49,13 @@ def test_a_segment_ends_at_two_good_words_and_at_the_utterance() -> None:
     assert matched_pairs([near, far], [right, right]).segments == 3
 
 
+def test_two_segments_that_agree_are_no_proof() -> None:
+    reference = "a b c d"
+    (right,), (wrong,) = align([reference], [reference]), align([reference], ["x b c y"])
+    assert matched_pairs([wrong], [right]).p_value == 0.5
+    assert matched_pairs([wrong] * 5, [right] * 5).p_value < 0.01
+
+
 def test_insertions_have_places_of_their_own() -> None:
     (found,) = align(["a b"], ["x a b y z"])
     assert errors_by_place(found) == [1, 0, 0, 0, 2]

@@ -26,6 +26,7 @@ READERS: Mapping[str, Callable[[Path], Iterator[Reference]]] = {
     "table": read_table,
     "huggingface": read_huggingface,
 }
+NAMES_THAT_SAY_NOTHING = frozenset({"", "manifest", "metadata", "cuts", "supervisions"})
 COMMON_VOICE_SPLITS = ("test.tsv", "validated.tsv", "dev.tsv", "other.tsv")
 
 
@@ -56,8 +57,9 @@ def with_own_names(datasets: Sequence[Dataset]) -> list[Dataset]:
 def read_dataset(path: Path, *, kind: str) -> Dataset:
     """One test set of a known kind, checked, named for its file or folder."""
     references, problems = check_references(READERS[kind](path), where=str(path))
-    name = path.parent.name if kind == "ljspeech" else path.resolve().name.split(".")[0]
-    return Dataset(name or path.name, kind, references, problems)
+    file = path.resolve()
+    name = file.name.split(".")[0]
+    return Dataset(file.parent.name if name in NAMES_THAT_SAY_NOTHING else name, kind, references, problems)
 
 
 def recognise_kind(path: Path) -> str:
