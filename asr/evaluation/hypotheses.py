@@ -31,7 +31,12 @@ class Hypothesis:
 
 
 def read_hypotheses(path: Path) -> list[Hypothesis]:
-    """All hypotheses of a file, its kind told by its name and first letter. Raises ManifestError naming the line."""
+    """All hypotheses of a file, its kind told by its name and first letter, or of a folder of such files.
+
+    Raises ManifestError naming the line.
+    """
+    if path.is_dir():
+        return _read_folder(path)
     text = read_text(path)
     if path.suffix == ".ctm":
         return list(_read_ctm(path))
@@ -43,6 +48,17 @@ def read_hypotheses(path: Path) -> list[Hypothesis]:
         return [_from_trn(where, line) for where, line in numbered_lines(path)]
     lines = (line.strip().partition("\t" if "\t" in line else " ") for _, line in numbered_lines(path))
     return [Hypothesis(name, words.strip()) for name, _, words in lines]
+
+
+def _read_folder(folder: Path) -> list[Hypothesis]:
+    """What `asr transcribe --out` writes: a .json or a .ctm a recording, else a .txt with its words."""
+    for suffix in (".json", ".ctm"):
+        if files := sorted(folder.rglob(f"*{suffix}")):
+            return [x for file in files for x in read_hypotheses(file)]
+    files = sorted(folder.rglob("*.txt"))
+    if not files:
+        raise ManifestError(folder, "expected .json, .ctm or .txt files, one a recording; there is none")
+    return [Hypothesis(x.relative_to(folder).with_suffix("").as_posix(), " ".join(read_text(x).split())) for x in files]
 
 
 def _saved_result(text: str) -> list[Hypothesis] | None:
@@ -60,7 +76,8 @@ def _from_row(where: str, row: Mapping[str, Any]) -> Hypothesis:
         keys = ", ".join(row)
         wanted = f"expected one of {', '.join(ID_KEYS)} and one of {', '.join(TEXT_KEYS)}"
         raise ManifestError(where, f"{wanted}; there are {keys}")
-    words = tuple(_word(where, word) for word in row.get("words") or ())
+    nested = [word for part in row.get("utterances") or () for word in part.get("words") or ()]  # `asr transcribe`
+    words = tuple(_word(where, word) for word in row.get("words") or nested)
     return Hypothesis(name, text, words)
 
 

@@ -17,6 +17,7 @@ from asr.evaluation.datasets.reference import Problem
 from asr.evaluation.hypotheses import answer_with_hypotheses, read_hypotheses
 from asr.evaluation.result import CSV_COLUMNS, Result, read_result, summarise, write_csv, write_json
 from asr.evaluation.transcribing import answer_reference, estimate_snr
+from asr.output import formats
 from tests.evaluation.answers_for_tests import answers_of, random_pairs
 
 
@@ -51,6 +52,27 @@ def test_hypotheses_of_every_kind_find_their_references(tmp_path: Path, name: st
     answers, problems = answer_with_hypotheses([TWO], read_hypotheses(write(tmp_path / name, content)), where=name)
     assert [(x.id, x.reference, x.hypothesis) for x in answers] == [("a", "one two", "one two"), ("b", "three", "tree")]
     assert problems == []
+
+
+WRITERS = {"json": formats.as_json, "ctm": formats.ctm, "txt": formats.txt}
+
+
+def test_every_output_of_asr_transcribe_can_be_scored(tmp_path: Path) -> None:
+    """Lines on stdout and folders of files; the words keep their confidences where the format has them."""
+    references = [Reference(f"audio/{x}.wav", Path(f"audio/{x}.wav"), text) for x, text in (("a", "one"), ("b", ""))]
+    spoken = Transcript("audio/a.wav", 1.0, (Utterance(0.0, 1.0, (Word("one", 0.0, 0.5, 0.75),)),))
+    silent = Transcript("audio/b.wav", 1.0, ())
+    for name in WRITERS:
+        files = [(tmp_path / name / f"{Path(x.name).stem}.{name}", WRITERS[name](x)) for x in (spoken, silent)]
+        (tmp_path / name).mkdir()
+        for path, text in files:
+            write(path, text)
+        together = "audio/a.wav\tone\n" if name == "txt" else "".join(text for _, text in files)
+        lines = write(tmp_path / f"lines.{name}", together)
+        for source in (tmp_path / name, lines):
+            answers, _ = answer_with_hypotheses([dataset_of(*references)], read_hypotheses(source), where=name)
+            assert [x.hypothesis for x in answers] == ["one", ""]
+            assert [word.confidence for word in answers[0].words] == ([] if name == "txt" else [0.75])
 
 
 def test_what_has_no_partner_is_named_on_both_sides(tmp_path: Path) -> None:
