@@ -81,6 +81,10 @@ class AcousticModel(nn.Module):
             inputs = layer.size
         self.heads = nn.ModuleDict({name: nn.Linear(inputs, sizes[name]) for name in config.heads})
 
+    def size_of(self, head: str) -> int:
+        """V of a head, blank included."""
+        return int(self.heads[head].out_features)  # type: ignore[arg-type]
+
     def forward(self, features: Tensor, lengths: Tensor, heads: tuple[str, ...] | None = None) -> Encoded:
         """features: (B, T, F), padding of any value; lengths: (B,) in frames; `heads`: compute these only."""
         x, lengths = self.subsample(features, lengths)

@@ -97,12 +97,14 @@ class Engine:
     def log_probs_of_one(self, samples: Samples, heads: tuple[str, ...]) -> LogProbs:
         """One utterance, in the calling thread."""
         if not len(samples):
-            return {head: torch.zeros(0, self._size(head)) for head in heads}
+            return {head: torch.zeros(0, self.full_model.size_of(head)) for head in heads}
         with torch.inference_mode():
             return self._forward([extract(self.features, torch.from_numpy(samples))], heads)[0]
 
     def _batched(self, utterances: Sequence[Samples], heads: tuple[str, ...]) -> list[LogProbs]:
-        found: list[LogProbs] = [{head: torch.zeros(0, self._size(head)) for head in heads} for _ in utterances]
+        found: list[LogProbs] = [
+            {head: torch.zeros(0, self.full_model.size_of(head)) for head in heads} for _ in utterances
+        ]
         with torch.inference_mode():
             for batch in length_buckets([len(x) for x in utterances], int(BATCH_S * self.features.sample_rate)):
                 frames = [extract(self.features, torch.from_numpy(utterances[i]).to(self.device)) for i in batch]
@@ -117,9 +119,6 @@ class Engine:
             encoded = self.model(padded, lengths, heads)
         host = {head: x.cpu() for head, x in encoded.log_probs.items()}
         return [{head: x[i, :n].clone() for head, x in host.items()} for i, n in enumerate(encoded.lengths.tolist())]
-
-    def _size(self, head: str) -> int:
-        return self.full_model.heads[head].out_features  # type: ignore[return-value]
 
 
 def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
