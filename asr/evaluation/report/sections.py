@@ -144,14 +144,26 @@ def _group_bars(name: str, summaries: Sequence[Plain]) -> str:
         for i, x in enumerate(summaries)
         for part in x["groups"].get(name, ())
     ]
-    if len(summaries) > 1:  # the bars of one group together
-        order = {value: place for place, value in enumerate(dict.fromkeys(bar.label for bar in parts))}
-        parts.sort(key=lambda bar: order[bar.label])
-    shown = parts
-    if len(parts) > MOST_BARS:
-        shown = sorted(parts, key=lambda bar: -(bar.value or 0.0))[:MOST_BARS]
-    note = f"<p>The worst {MOST_BARS} of {len(parts)}; all are in --json.</p>" if len(parts) > MOST_BARS else ""
+    shown, note = _worst(_together(parts), MOST_BARS // len(summaries))
     return bars(shown, title=f"WER by {name}") + note
+
+
+def _together(parts: Sequence[Bar]) -> list[Bar]:
+    """The bars of one group side by side, groups in the order in which they come first."""
+    order = {label: place for place, label in enumerate(dict.fromkeys(bar.label for bar in parts))}
+    return sorted(parts, key=lambda bar: order[bar.label])
+
+
+def _worst(parts: Sequence[Bar], most: int) -> tuple[list[Bar], str]:
+    """All bars, or those of the groups with the highest values and a note that says so."""
+    highest: dict[str, float] = {}
+    for bar in parts:
+        highest[bar.label] = max(highest.get(bar.label, 0.0), bar.value or 0.0)
+    if len(highest) <= most:
+        return list(parts), ""
+    chosen = sorted(highest, key=lambda label: -highest[label])[:most]
+    shown = sorted((bar for bar in parts if bar.label in chosen), key=lambda bar: chosen.index(bar.label))
+    return shown, f"<p>The worst {most} of {len(highest)}; all are in --json.</p>"
 
 
 def _kind_bars(key: str, summaries: Sequence[Plain]) -> str:
@@ -160,7 +172,7 @@ def _kind_bars(key: str, summaries: Sequence[Plain]) -> str:
         for i, summary in enumerate(summaries)
         for x in summary.get(key, ())
     ]
-    return bars(rows, title=key)
+    return bars(_together(rows), title=key)
 
 
 _SHARES = tuple((i / 5, f"{i / 5:.1f}") for i in range(6))
