@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.recognise_references import EngineChoice, problems_of, recognise
-from pipelines.score_tables import normaliser_rows, print_table, score_rows
+from pipelines.score_tables import normaliser_rows, print_table, remarks, score_rows
 
 if TYPE_CHECKING:
     from asr.evaluation.datasets import Dataset
@@ -104,6 +104,8 @@ def show(summary: "Plain", *, to_stderr: bool) -> None:
     print_table(score_rows(summary), title=f"{summary['name']}, normaliser {summary['normaliser']}", file=stream)
     print(file=stream)
     print_table(normaliser_rows(summary), file=stream)
+    for line in remarks(summary):
+        print(line, file=stream)
     show_problems(summary)
 
 

@@ -33,6 +33,19 @@ def normaliser_rows(summary: Plain) -> list[list[str]]:
     return [["WER % under", *wanted], *rows]
 
 
+def remarks(summary: Plain) -> list[str]:
+    """What the confidence is worth, and the words that training did not have, each where it is known."""
+    lines = []
+    if found := summary["confidence"]:
+        nce = number(found["nce"], 3)
+        lines.append(f"confidence: ECE {found['ece']:.3f}, NCE {nce}, {found['words']} words")
+    if "rare_words" in summary:
+        missed = ", ".join(f"{x['kind']} {number(x['missed_percent'])} %" for x in summary["rare_words"])
+        lines.append(f"missed by count in training: {missed}")
+        lines.append(f"out of vocabulary: {number(summary['out_of_vocabulary_percent'])} % of the words said")
+    return ["", *lines] if lines else []
+
+
 def number(value: float | None, digits: int = 1) -> str:
     """A number for a table, "–" where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"

@@ -66,10 +66,8 @@ def word_places(answer: Answer, hypothesis: str, normalise: Normaliser) -> list[
 
 
 def word_confidences(answer: Answer, hypothesis: str, normalise: Normaliser) -> list[float]:
-    """A confidence for each word of the normalised hypothesis; the mean for words of unknown origin, or NaN."""
-    given = [word.confidence for word in answer.words if word.confidence == word.confidence]
-    mean = float(np.mean(given)) if given else NAN
-    return [mean if word is None else word.confidence for word in word_places(answer, hypothesis, normalise)]
+    """A confidence for each word of the normalised hypothesis; NaN where there is none, or it cannot be told whose."""
+    return [NAN if word is None else word.confidence for word in word_places(answer, hypothesis, normalise)]
 
 
 def judged_words(scored: Sequence[Scored], normalise: Normaliser) -> tuple[Array, Array]:

@@ -82,6 +82,14 @@ def test_evaluate_prints_a_table_and_json_holds_all_of_it(data: Path, tmp_path: 
     assert (tmp_path / "r.html").stat().st_size > 10_000
 
 
+def test_training_text_tells_rare_words_apart(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("the cat\n" * 10 + "sat on\n", encoding="utf-8")
+    _, out, _ = run("evaluate", data, "--training-text", tmp_path / "train.txt")
+    assert "missed by count in training: never (out of vocabulary) 100.0 %, 1–4 0.0 %, 5–19 0.0 %" in out
+    assert "out of vocabulary: 16.7 %" in out
+    assert "confidence: ECE" in out
+
+
 def test_json_on_stdout_is_json_alone(data: Path) -> None:
     code, out, err = run("evaluate", data, "--json", "-")
     assert (code, json.loads(out)["name"]) == (0, "small")
