@@ -14,11 +14,13 @@ from typing import BinaryIO
 from asr import cutting
 from asr.audio.reader import SAMPLE_RATE, read_blocks
 from asr.cutting import Cut
-from asr.decoding.decoder import make_decoder
+from asr.decoding.decoder import GreedyReader, make_decoder
 from asr.decoding.words import Alternative, Transcript, Utterance, Word
 from asr.errors import AsrError, CheckpointError
+from asr.live import Live, LiveSetup
 from asr.model.bundle import Bundle, load_bundle
 from asr.model.engine import Engine, LogProbs, Samples
+from asr.model.latency import LatencyConfig
 from asr.segments import SegmentConfig
 
 MODELS = Path(__file__).parent / "models"
@@ -65,6 +67,30 @@ class Recognizer:
         """The words of utterances that are already cut, each (S,) float32 at 16 kHz; times from each one's start."""
         found = self.engine.log_probs(utterances, (self.decoder.head,))
         return [self._read(x, len(samples))[0] for x, samples in zip(found, utterances, strict=True)]
+
+    def live(self, *, delay_ms: float = 960.0, stream: str = "") -> Live:
+        """A stream: `for event in live.push(samples)`, then `live.finish()`. Finals are what `transcribe` gives."""
+        return Live(self.live_setup(delay_ms=delay_ms), stream)
+
+    def live_setup(self, *, delay_ms: float = 960.0) -> LiveSetup:
+        """What `asr.live`'s pure steps need, for those who keep the states themselves. Raises ConfigError."""
+        config = self.bundle.model.config
+        reader = GreedyReader(self.bundle)
+        frame_ms = 1000 * self.frame_s
+        return LiveSetup(
+            model=self.engine.full_model,
+            features=self.engine.features,
+            head=reader.head,
+            pieces=reader.units.tokens,
+            latency=LatencyConfig.of_delay(delay_ms, bidirectional=config.bidirectional, frame_ms=frame_ms),
+            segments=self.segments,
+            finals=self.utterances,
+        )
+
+    def utterances(self, cuts: Sequence[Cut]) -> list[Utterance]:
+        """The words of utterances cut out of a stream, timed from the stream's start."""
+        found = self.engine.log_probs([cut.samples for cut in cuts], (self.decoder.head,))
+        return [_placed(cut, *self._read(x, len(cut.samples))) for cut, x in zip(cuts, found, strict=True)]
 
     def transcribe(self, source: Source, *, name: str | None = None) -> Transcript:
         """Everything said in a recording of any length, in flat memory. Raises AudioError."""
@@ -116,11 +142,10 @@ class Recognizer:
         yield group + cutting.finish(self.segments, state), state.samples
 
     def _utterances(self, cuts: list[Cut]) -> list[Utterance]:
-        heads = (self.decoder.head,)
-        if self.engine.alone:
-            found = [self.engine.log_probs_of_one(cut.samples, heads) for cut in cuts]
-        else:
-            found = self.engine.log_probs([cut.samples for cut in cuts], heads)
+        if not self.engine.alone:
+            return self.utterances(cuts)
+        heads = (self.decoder.head,)  # on the CPU in this thread: others are at work on other utterances
+        found = (self.engine.log_probs_of_one(cut.samples, heads) for cut in cuts)
         return [_placed(cut, *self._read(x, len(cut.samples))) for cut, x in zip(cuts, found, strict=True)]
 
     def _read(self, log_probs: LogProbs, samples: int) -> tuple[tuple[Word, ...], tuple[Alternative, ...]]:

@@ -31,6 +31,15 @@ class LatencyConfig:
     centre: int = 16  # C: more costs delay and saves work
     right: int = 8  # R: more costs delay and work and saves errors; 0 for a model of one direction
 
+    @classmethod
+    def of_delay(cls, delay_ms: float, *, bidirectional: bool, frame_ms: float = 40.0) -> "LatencyConfig":
+        """At most this delay, a third of it right context (none for a model of one direction). Raises ConfigError."""
+        frames = int(delay_ms / frame_ms)
+        right = round(frames / 3) if bidirectional else 0
+        if frames - right < 1:
+            raise ConfigError("delay", f"expected at least {2 * frame_ms:.0f} ms, got {delay_ms:.0f}")
+        return cls(frames - right, right)
+
     def __post_init__(self) -> None:
         if self.centre < 1 or self.right < 0:
             raise ConfigError("latency", f"expected centre >= 1 and right >= 0, got {self.centre} and {self.right}")
@@ -38,7 +47,7 @@ class LatencyConfig:
 
 @dataclass(frozen=True, eq=False)
 class LatencyState:
-    """A stream's memory: feature frames that are still needed, and each layer's forward cell where the next window begins."""
+    """A stream's memory: feature frames still needed, each layer's forward cell where the next window begins."""
 
     kept: Tensor  # (few, F), from frame `kept_from` on
     kept_from: int
