@@ -15,6 +15,7 @@ import typer
 from asr.errors import AsrError
 from pipelines.compare_command import compare
 from pipelines.evaluate_command import evaluate
+from pipelines.live_command import live
 from pipelines.train_command import train
 from pipelines.transcribe_command import transcribe
 
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("transcribe")(transcribe)
+app.command("live")(live)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("train")(train)

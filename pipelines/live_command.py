@@ -1,0 +1,94 @@
+"""`asr live`: words while they are spoken."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.audio.microphone import Notice, Samples
+    from asr.live import Live
+    from pipelines.live_screen import Screen
+
+
+def live(
+    source: Annotated[str, typer.Option("--input", "-i", help="a file, or - for raw 16-bit 16 kHz samples")] = "",
+    speed: Annotated[float, typer.Option(help="of a file: 1 as it was spoken, 0 as fast as it goes")] = 1.0,
+    microphone: Annotated[str, typer.Option(help="its number or a part of its name; see --list-devices")] = "",
+    list_devices: Annotated[bool, typer.Option("--list-devices", help="show the microphones and end")] = False,
+    delay_ms: Annotated[float, typer.Option(help="of partials: less is sooner and less sure")] = 960.0,
+    as_json: Annotated[bool, typer.Option("--json", help="events as JSON lines instead of text")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="add the words to this file as they come")] = None,
+    save_audio: Annotated[Path | None, typer.Option(help="keep what is heard as a wav file")] = None,
+    model: Annotated[str, typer.Option(help="a model's name in the package or its folder")] = "small",
+    device: Annotated[str, typer.Option(help="to compute on: auto, cpu, cuda or mps")] = "auto",
+    precision: Annotated[str, typer.Option(help="of finals: auto, fp32, bf16 or int8")] = "auto",
+    decoding: Annotated[str, typer.Option(help="of finals: auto, greedy or beam")] = "auto",
+) -> None:
+    """Write down what is said while it is said. Ctrl-C ends it and keeps the last words.
+
+    Partial words stand on the last line of a terminal and change; finals stay. Elsewhere only finals are written.
+    """
+    from pipelines.live_screen import Screen
+
+    if list_devices:
+        _show_devices()
+        return
+    from asr.recognizer import Recognizer
+
+    sound = _sound(source, speed, microphone)
+    recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding)
+    stream = recognizer.live(delay_ms=delay_ms, stream=source or "microphone")
+    screen = Screen(as_json=as_json, out=out)
+    _listen(stream, sound, screen, save_audio)
+
+
+def _listen(stream: "Live", sound: "Iterator[Samples | Notice]", screen: "Screen", save_audio: Path | None) -> None:
+    """Push until the sound ends or Ctrl-C; then the last words."""
+    from asr.audio.microphone import Notice
+    from pipelines.live_sources import Saved
+
+    saved = Saved(save_audio)
+    try:
+        for part in sound:
+            if isinstance(part, Notice):
+                screen.notice(part.message)
+                continue
+            saved.add(part)
+            screen.level(part)
+            screen.show(stream.push(part))
+    except KeyboardInterrupt:
+        pass  # a person has said enough; the last words follow
+    finally:
+        screen.show(stream.finish())
+        screen.close()
+        saved.close()
+
+
+def _sound(source: str, speed: float, microphone: str) -> "Iterator[Samples | Notice]":
+    from asr.audio.microphone import listen
+    from pipelines.live_sources import play, read_pcm
+
+    if source and microphone:
+        raise ConfigError("--input", "give either --input or --microphone, not both")
+    if speed < 0:
+        raise ConfigError("--speed", f"expected 0 or more, got {speed}")
+    if source == "-":
+        return read_pcm(sys.stdin.buffer)
+    if source:
+        return play(Path(source), speed)
+    return listen(int(microphone) if microphone.isdecimal() else microphone or None)
+
+
+def _show_devices() -> None:
+    from asr.audio.microphone import list_devices, load_sounddevice
+
+    lines = list_devices(load_sounddevice())
+    if not lines:
+        print("asr: no device that records was found; is a microphone plugged in?", file=sys.stderr)
+        raise typer.Exit(1)
+    print("\n".join(lines))

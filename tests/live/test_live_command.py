@@ -1,0 +1,72 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.pipelines.bundles import save_nonsense
+from tests.pipelines.test_transcribe import asr
+from tests.recordings import RECORDINGS, speech
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_nonsense(tmp_path_factory.mktemp("models") / "nonsense")
+
+
+def test_a_file_played_live_prints_what_transcribe_prints(model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech(4), 16_000)
+    played = asr("live", "--input", tmp_path / "a.wav", "--speed", 0, "--out", tmp_path / "out.txt", model=model)
+    assert played.returncode == 0
+    assert played.stdout == asr("transcribe", tmp_path / "a.wav", model=model).stdout != ""
+    assert (tmp_path / "out.txt").read_text() == played.stdout
+
+
+def test_raw_samples_on_stdin_are_heard_and_kept(model: Path, tmp_path: Path) -> None:
+    raw = (speech(2) * 32767).astype("<i2").tobytes()
+    done = asr("live", "--input", "-", "--json", "--save-audio", tmp_path / "kept.wav", stdin=raw, model=model)
+    assert done.returncode == 0
+    assert [json.loads(line)["type"] for line in done.stdout.splitlines()].count("final") == 2
+    kept, rate = soundfile.read(tmp_path / "kept.wav", dtype="int16")
+    assert rate == 16_000
+    assert np.abs(kept - np.frombuffer(raw, "<i2").astype(int)).max() <= 1
+
+
+def test_ctrl_c_keeps_the_last_words(model: Path) -> None:
+    command = [str(Path(sys.executable).with_name("asr")), "live", "--input", str(RECORDINGS[5]), "--speed", "1"]
+    process = subprocess.Popen(
+        [*command, "--json", "--model", str(model)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert process.stdout is not None
+    first = json.loads(process.stdout.readline())
+    assert first["type"] == "partial"
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[0].splitlines()
+    assert process.returncode == 0
+    assert json.loads(rest[-1])["type"] == "final"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--input", "absent.wav"], 1, "absent.wav"),
+        (["--input", "a.wav", "--microphone", "2"], 2, "not both"),
+        (["--input", "a.wav", "--speed", "-1"], 2, "0 or more"),
+        (["--input", str(RECORDINGS[0]), "--delay-ms", "5"], 2, "at least 80 ms"),
+    ],
+)
+def test_misuse_is_said(arguments: list[str], status: int, said: str, model: Path) -> None:
+    done = asr("live", *arguments, model=model)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
