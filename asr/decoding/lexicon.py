@@ -5,17 +5,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from asr.errors import CheckpointError
+from asr.model.derivation import derive
 from asr.model.phonemes import dictionary
 from asr.model.units import Units
 
 Spelling = tuple[str, ...]
+COMMON = 6000  # words common enough to make compounds of
+
 Lexicon = dict[str, tuple[Spelling, ...]]  # word -> its spellings, most usual first
 
 
-def phoneme_lexicon(words: Iterable[str]) -> Lexicon:
-    """Those of the words that CMUdict knows, with all their pronunciations."""
-    known = dictionary()
-    return {word: known[word] for word in words if word in known}
+def phoneme_lexicon(words: Iterable[str], *, derived: bool = False) -> Lexicon:
+    """Those of the words that CMUdict knows, with all their pronunciations; with `derived`, those too that rules reach.
+
+    Words come most usual first; the first ones may be parts of compounds.
+    """
+    known, listed = dictionary(), list(words)
+    lexicon = {word: known[word] for word in listed if word in known}
+    if derived:
+        parts = frozenset(listed[:COMMON])
+        said = {word: derive(word, parts=parts) for word in listed if word not in lexicon}
+        lexicon |= {word: (spelling,) for word, spelling in said.items() if spelling}
+    return lexicon
 
 
 def subword_lexicon(words: Iterable[str], units: Units) -> Lexicon:
