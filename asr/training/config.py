@@ -66,5 +66,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.precision not in ("bf16", "fp32"):
             raise ConfigError("precision", f"expected bf16 or fp32, got {self.precision!r}")
+        if self.model.bins != self.features.size:
+            raise ConfigError("model.bins", f"expected the features' {self.features.size}, got {self.model.bins}")
         if not self.data.train:
             raise ConfigError("data.train", "expected at least one manifest; there is nothing to train on")

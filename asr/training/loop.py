@@ -8,8 +8,11 @@ import copy
 import dataclasses
 import json
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,17 +62,23 @@ class TrainingRun:
         self._left = 0
 
     def run(self, report: Callable[[Progress], None]) -> None:
-        """All steps to the end, saved and measured on the way. Ctrl-C and a kill lose at most `save_every` steps."""
+        """All steps to the end, saved and measured on the way. Ctrl-C ends the step, saves, and raises KeyboardInterrupt.
+
+        A kill loses at most `save_every` steps.
+        """
         total = self.config.optimiser.total_steps
-        while self.state.step < total:
-            progress = self.advance()
-            last = self.state.step == total
-            if last or self.state.step % self.config.evaluate_every == 0:
-                progress = dataclasses.replace(progress, dev_wer=self.measure())
-            if last or self.state.step % self.config.save_every == 0:
-                self.save()
-            report(progress)
-            self._log(progress)
+        with _deferred_interrupt() as interrupted:
+            while self.state.step < total:
+                progress = self.advance()
+                last = self.state.step == total or interrupted.is_set()
+                if self.state.step == total or self.state.step % self.config.evaluate_every == 0:
+                    progress = dataclasses.replace(progress, dev_wer=self.measure())
+                if last or self.state.step % self.config.save_every == 0:
+                    self.save()
+                report(progress)
+                self._log(progress)
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
 
     def advance(self) -> Progress:
         """One step: the next batch, its loss, an update of the weights and of their average."""
@@ -202,6 +211,20 @@ class TrainingRun:
     def _log(self, progress: Progress) -> None:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C sets an event instead of breaking a step in two. In a thread other than the main one it does nothing."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def set_normalisation(model: AcousticModel, config: TrainingConfig, examples: list[Example], sample: int = 300) -> None:
