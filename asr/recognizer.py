@@ -65,7 +65,7 @@ class Recognizer:
 
     def recognize(self, utterances: Sequence[Samples]) -> list[tuple[Word, ...]]:
         """The words of utterances that are already cut, each (S,) float32 at 16 kHz; times from each one's start."""
-        found = self.engine.log_probs(utterances, (self.decoder.head,))
+        found = self.engine.log_probs(utterances, self.decoder.heads)
         return [self._read(x, len(samples))[0] for x, samples in zip(found, utterances, strict=True)]
 
     def live(self, *, delay_ms: float = 960.0, stream: str = "") -> Live:
@@ -89,7 +89,7 @@ class Recognizer:
 
     def utterances(self, cuts: Sequence[Cut]) -> list[Utterance]:
         """The words of utterances cut out of a stream, timed from the stream's start."""
-        found = self.engine.log_probs([cut.samples for cut in cuts], (self.decoder.head,))
+        found = self.engine.log_probs([cut.samples for cut in cuts], self.decoder.heads)
         return [_placed(cut, *self._read(x, len(cut.samples))) for cut, x in zip(cuts, found, strict=True)]
 
     def transcribe(self, source: Source, *, name: str | None = None) -> Transcript:
@@ -144,12 +144,12 @@ class Recognizer:
     def _utterances(self, cuts: list[Cut]) -> list[Utterance]:
         if not self.engine.alone:
             return self.utterances(cuts)
-        heads = (self.decoder.head,)  # on the CPU in this thread: others are at work on other utterances
+        heads = self.decoder.heads  # on the CPU in this thread: others are at work on other utterances
         found = (self.engine.log_probs_of_one(cut.samples, heads) for cut in cuts)
         return [_placed(cut, *self._read(x, len(cut.samples))) for cut, x in zip(cuts, found, strict=True)]
 
     def _read(self, log_probs: LogProbs, samples: int) -> tuple[tuple[Word, ...], tuple[Alternative, ...]]:
-        return self.decoder.read(log_probs[self.decoder.head], frame_s=self.frame_s, end_s=samples / SAMPLE_RATE)
+        return self.decoder.read(log_probs, frame_s=self.frame_s, end_s=samples / SAMPLE_RATE)
 
 
 def _placed(cut: Cut, words: tuple[Word, ...], alternatives: tuple[Alternative, ...]) -> Utterance:

@@ -1,6 +1,7 @@
 """Beam search over a lexicon with an n-gram language model, by flashlight-text (Kahn et al. 2022, arXiv:2201.12465).
 
-Score of a hypothesis: Σ log p(token) + lm_weight · log10 p(words) + word_score · number of words.
+Score of a hypothesis: Σ log p(token) + lm_weight · log10 p(words) + word_score · number of words
+(+ second_weight · log p(reading) of another head: `asr.decoding.rescoring`).
 """
 
 import threading
@@ -21,7 +22,7 @@ from flashlight.lib.text.dictionary import Dictionary
 from torch import Tensor
 
 from asr.decoding.lexicon import Lexicon, token_ids
-from asr.errors import CheckpointError
+from asr.errors import CheckpointError, ConfigError
 
 Emissions = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
@@ -41,6 +42,13 @@ class BeamConfig:
     lm_weight: float = 2.0
     word_score: float = 0.0  # more: more and shorter words
     alternatives: int = 5  # other readings given with a final
+    second_head: str = ""  # a head that writes text and has its say on the best readings; "" for none
+    second_weight: float = 0.3  # of its log-probability of a reading
+    rescored: int = 20  # readings that it is asked about
+
+    def __post_init__(self) -> None:
+        if self.beam_size < 1 or self.rescored < 1 or self.alternatives < 0:
+            raise ConfigError("decoding", "expected beam_size and rescored of at least 1, alternatives of at least 0")
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ class BeamDecoder:
         best: dict[str, Hypothesis] = {}
         for hypothesis in sorted(read, key=lambda x: (-x.score, x.text)):  # ties come in no order: make one
             best.setdefault(hypothesis.text, hypothesis)
-        return list(best.values())[: self.config.alternatives + 1] or [Hypothesis((), 0.0)]
+        return list(best.values())[: max(self.config.rescored, self.config.alternatives + 1)] or [Hypothesis((), 0.0)]
 
     def _search(self) -> LexiconDecoder:
         if not hasattr(self._local, "search"):

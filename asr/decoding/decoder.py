@@ -1,5 +1,6 @@
 """From log-probabilities to timed words, by the way that a model brings and a user chooses: greedy or beam."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from asr.decoding.greedy import decode_greedily, words_of
 from asr.decoding.words import Alternative, Word
-from asr.errors import ConfigError
+from asr.errors import CheckpointError, ConfigError
 from asr.model.bundle import Bundle
 from asr.model.units import Units
 from asr.settings import read_settings
@@ -18,12 +19,12 @@ Reading = tuple[tuple[Word, ...], tuple[Alternative, ...]]
 
 
 class Decoder(Protocol):
-    """`head` names the log-probabilities that it reads. Threads may share it."""
+    """`heads` names the log-probabilities that it reads. Threads may share it."""
 
-    head: str
+    heads: tuple[str, ...]
 
-    def read(self, log_probs: Tensor, *, frame_s: float, end_s: float) -> Reading:
-        """(T', V) of an utterance of `end_s` seconds -> its words, timed from its start, and other readings."""
+    def read(self, log_probs: Mapping[str, Tensor], *, frame_s: float, end_s: float) -> Reading:
+        """Head -> (T', V) of an utterance of `end_s` seconds; its words, timed from its start, and other readings."""
 
 
 class GreedyReader:
@@ -31,11 +32,13 @@ class GreedyReader:
 
     def __init__(self, bundle: Bundle) -> None:
         self.head = next(name for name, head in bundle.model.config.heads.items() if head.units != "phoneme")
+        self.heads = (self.head,)
         self.units: Units = bundle.units[bundle.model.config.heads[self.head].units]
 
-    def read(self, log_probs: Tensor, *, frame_s: float, end_s: float) -> Reading:
+    def read(self, log_probs: Mapping[str, Tensor], *, frame_s: float, end_s: float) -> Reading:
         """Words; never other readings."""
-        tokens = decode_greedily(log_probs[None], torch.tensor([len(log_probs)]))[0]
+        found = log_probs[self.head]
+        tokens = decode_greedily(found[None], torch.tensor([len(found)]))[0]
         return words_of(tokens, self.units.tokens, frame_s=frame_s, end_s=end_s), ()
 
 
@@ -48,14 +51,25 @@ class BeamReader:
 
         files: dict[str, Path] = bundle.attachments
         config = read_settings(BeamConfig, files[SETTINGS])
-        self.head = config.head
-        tokens = bundle.units[bundle.model.config.heads[config.head].units].tokens
+        units = {name: bundle.units[head.units] for name, head in bundle.model.config.heads.items()}
+        missing = {config.head, config.second_head or config.head} - set(units)
+        if missing:
+            raise CheckpointError(files[SETTINGS], f"names {missing.pop()!r}, which is no head of this model")
+        self.heads: tuple[str, ...] = (config.head, config.second_head) if config.second_head else (config.head,)
+        self._second = units.get(config.second_head)
+        tokens = units[config.head].tokens
         lexicon = load_lexicon(files[LEXICON])
         self.search = BeamDecoder(lexicon=lexicon, tokens=tokens, lm=files[LANGUAGE_MODEL], config=config)
 
-    def read(self, log_probs: Tensor, *, frame_s: float, end_s: float) -> Reading:
+    def read(self, log_probs: Mapping[str, Tensor], *, frame_s: float, end_s: float) -> Reading:
         """Words of the best reading, and the others with their scores."""
-        best, *others = self.search.decode(log_probs)
+        config = self.search.config
+        readings = self.search.decode(log_probs[config.head])
+        if self._second is not None:
+            from asr.decoding.rescoring import rescore
+
+            readings = rescore(readings, log_probs[config.second_head], self._second, config.second_weight)
+        best, *others = readings[: config.alternatives + 1]
         words = (
             Word(word.text, word.start * frame_s, min(end_s, word.end * frame_s), word.confidence)
             for word in best.words

@@ -62,7 +62,7 @@ class TrainingRun:
         self._left = 0
 
     def run(self, report: Callable[[Progress], None]) -> None:
-        """All steps to the end, saved and measured on the way. Ctrl-C ends the step, saves, and raises KeyboardInterrupt.
+        """All steps to the end, saved and measured on the way. Ctrl-C ends the step, saves and raises on.
 
         A kill loses at most `save_every` steps.
         """

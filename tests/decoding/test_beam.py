@@ -1,3 +1,4 @@
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -6,14 +7,15 @@ import pytest
 import torch
 import yaml
 
-from asr.decoding.beam import BeamConfig, BeamDecoder
+from asr.decoding.beam import BeamConfig, BeamDecoder, HeardWord, Hypothesis
 from asr.decoding.decoder import LANGUAGE_MODEL, LEXICON, SETTINGS, BeamReader, GreedyReader, make_decoder
 from asr.decoding.lexicon import Lexicon, load_lexicon, phoneme_lexicon, save_lexicon, subword_lexicon
+from asr.decoding.rescoring import log_likelihoods, rescore
 from asr.errors import CheckpointError, ConfigError
 from asr.features.spectral import FeatureConfig
 from asr.model.bundle import Bundle, load_bundle, save_bundle
 from asr.model.phonemes import PHONEMES
-from asr.model.units import BLANK, SubwordUnits
+from asr.model.units import BLANK, ListedUnits, SubwordUnits
 from tests.conftest import small_model, small_units
 
 TOKENS = (BLANK, *PHONEMES)
@@ -136,13 +138,42 @@ def test_a_model_brings_its_decoder_along(tmp_path: Path, lm: Path) -> None:
     bundle = load_bundle(tmp_path / "model")
     reader = make_decoder(bundle, "auto")
     assert isinstance(reader, BeamReader)
-    assert (reader.head, reader.search.config.lm_weight) == ("phoneme", 1.25)
-    words, _ = reader.read(said("_ K AE T"), frame_s=0.04, end_s=0.16)
+    assert (reader.heads, reader.search.config.lm_weight) == (("phoneme",), 1.25)
+    words, _ = reader.read({"phoneme": said("_ K AE T")}, frame_s=0.04, end_s=0.16)
     assert [(word.text, word.start_s, word.end_s) for word in words] == [("cat", 0.04, 0.16)]
     assert isinstance(make_decoder(bundle, "greedy"), GreedyReader)
     (tmp_path / "model" / LANGUAGE_MODEL).write_text(ARPA.replace("-0.9", "-0.8"))
     with pytest.raises(CheckpointError, match="damaged"):
         load_bundle(tmp_path / "model")
+
+
+def test_a_second_head_has_its_say_on_the_best_readings() -> None:
+    units = ListedUnits.characters(["two too cats"])
+    hypotheses = [Hypothesis(_words("two"), -1.0), Hypothesis(_words("too"), -2.0)]
+    ids = units.encode("too")
+    assert ids is not None
+    frames = [ids[0], ids[1], 0, ids[2]]
+    log_probs = (torch.nn.functional.one_hot(torch.tensor(frames), len(units.tokens)) * 5.0).log_softmax(-1)
+    assert [x.text for x in rescore(hypotheses, log_probs, units, 1.0)] == ["too", "two"]
+    assert [x.text for x in rescore(hypotheses, log_probs, units, 0.01)] == ["two", "too"]
+    assert rescore(hypotheses[:1], log_probs, units, 1.0) == hypotheses[:1]
+
+
+def test_a_readings_likelihood_is_the_sum_over_all_its_paths() -> None:
+    units = ListedUnits([BLANK, "▁a", "b"])
+    log_probs = torch.randn(4, 3).log_softmax(-1)
+    paths = itertools.product(range(3), repeat=4)
+    sums: dict[str, float] = {}
+    for path in paths:
+        text = units.decode([k for k, _ in itertools.groupby(path)])
+        sums[text] = sums.get(text, 0.0) + float(log_probs[range(4), list(path)].sum().exp())
+    expected = torch.tensor([sums["a"], sums["ab"]]).log()
+    torch.testing.assert_close(log_likelihoods(["a", "ab"], log_probs, units), expected, rtol=1e-4, atol=1e-4)
+    assert log_likelihoods(["c"], log_probs, units)[0] == -torch.inf
+
+
+def _words(text: str) -> tuple[HeardWord, ...]:
+    return tuple(HeardWord(word, 0, 1, 0.5) for word in text.split())
 
 
 def test_a_model_without_language_model_decodes_greedily_and_says_so_when_asked_for_more() -> None:
