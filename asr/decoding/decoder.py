@@ -32,7 +32,7 @@ class GreedyReader:
 
     def __init__(self, bundle: Bundle) -> None:
         self.head = next(name for name, head in bundle.model.config.heads.items() if head.units != "phoneme")
-        self.heads = (self.head,)
+        self.heads: tuple[str, ...] = (self.head,)
         self.units: Units = bundle.units[bundle.model.config.heads[self.head].units]
 
     def read(self, log_probs: Mapping[str, Tensor], *, frame_s: float, end_s: float) -> Reading:
