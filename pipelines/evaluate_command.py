@@ -38,6 +38,10 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(help="write one HTML page with all of it, and the recordings")] = None,
     stress: Annotated[Path | None, typer.Option(help="YAML of conditions: score the same set in each")] = None,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the model")] = 1,
+    streaming: Annotated[
+        bool, typer.Option("--streaming", help="hear it live: delays, steadiness, partial WER")
+    ] = False,
+    delay_ms: Annotated[float, typer.Option(help="of partials, with --streaming")] = 960.0,
 ) -> None:
     """Word error rate with its interval. Exit status 1 where something could not be scored (the rest is)."""
     from asr.errors import ConfigError
@@ -51,15 +55,29 @@ def evaluate(
     if stress:
         from pipelines.stress_sweep import sweep
 
-        if hypotheses or csv or workers > 1:
-            raise ConfigError("--stress", "goes with --json and --report, not with --hypotheses, --csv or --workers")
+        if hypotheses or csv or workers > 1 or streaming:
+            raise ConfigError(
+                "--stress", "goes with --json and --report, not with --hypotheses, --csv, --workers or --streaming"
+            )
         normalise = choose_normaliser(normaliser, own_rules)
         title = Path(engine.model).name
         sweep(datasets, engine.load(), settings=stress, normalise=normalise, json=json, report=report, title=title)
         return
-    result = _score_file(datasets, hypotheses) if hypotheses else recognise(datasets, engine, workers=workers)
+    if streaming and (hypotheses or workers > 1):
+        raise ConfigError("--streaming", "goes neither with --hypotheses nor with --workers: it times one live stream")
+    live = None
+    if streaming:
+        from pipelines.stream_references import plain_streaming, show_streaming, stream
+
+        result, score = stream(datasets, engine, choose_normaliser(normaliser, own_rules), delay_ms=delay_ms)
+        live = plain_streaming(score, delay_ms=delay_ms)
+    else:
+        result = _score_file(datasets, hypotheses) if hypotheses else recognise(datasets, engine, workers=workers)
     summary = _summary(result, normaliser, own_rules, training_text)
     show(summary, to_stderr=json == "-")
+    if live:
+        summary["streaming"] = live
+        show_streaming(live, to_stderr=json == "-")
     write_files(summary, json=json, csv=csv)
     if report:
         from asr.evaluation.report.page import write_report

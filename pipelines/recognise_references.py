@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from asr.evaluation.datasets import Dataset, Problem, Reference
     from asr.evaluation.result import Result
     from asr.evaluation.transcribing import SpeechRecognizer
+    from asr.recognizer import Recognizer
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class EngineChoice:
     precision: str
     decoding: str
 
-    def load(self) -> "SpeechRecognizer":
+    def load(self) -> "Recognizer":
         """The recogniser, loaded. Raises CheckpointError, ConfigError."""
         from asr.recognizer import Recognizer
 
