@@ -1,7 +1,7 @@
 """The checkpoint bundle: a folder with all that a model needs, checked whole on load. No pickle is ever read.
 
 config.yaml          format, feature and model settings, SHA-256 of the other files
-weights.safetensors  the network, in 16 or 32 bit
+weights.safetensors  the network, in 32, 16 or 8 bit
 <units>.model/.txt   the tokens of each head
 CARD.md, metrics.json  what it is and what was measured
 attachments          whatever else its decoder needs: decoding.yaml, a lexicon, a language model
@@ -24,6 +24,7 @@ from safetensors.torch import load, save
 from asr.errors import AsrError, CheckpointError
 from asr.features.spectral import FeatureConfig
 from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.storage import Storage, packed, unpacked
 from asr.model.units import Units, load_units, save_units
 from asr.settings import make_settings
 
@@ -52,14 +53,13 @@ class _Config:
     files: dict[str, str]
 
 
-def save_bundle(bundle: Bundle, folder: Path, *, half: bool = False) -> None:
-    """Write all files under a temporary name, then rename. `half`: weights in 16 bit, for a product."""
+def save_bundle(bundle: Bundle, folder: Path, *, storage: Storage = "fp32") -> None:
+    """Write all files under a temporary name, then rename. `storage`: smaller weights, for a product."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     for kind, units in bundle.units.items():
         save_units(units, new, kind)
-    weights = {name: x.half() if half else x for name, x in bundle.model.state_dict().items()}
-    (new / WEIGHTS).write_bytes(save({name: x.contiguous().cpu() for name, x in weights.items()}))
+    (new / WEIGHTS).write_bytes(save(packed(bundle.model.state_dict(), storage)))
     for name, path in bundle.attachments.items():
         shutil.copyfile(path, new / name)
     (new / "CARD.md").write_text(bundle.card, encoding="utf-8")
@@ -130,7 +130,7 @@ def _check_file(path: Path, digest: str) -> None:
 
 def _load_weights(model: AcousticModel, path: Path) -> None:
     try:
-        weights = {name: x.float() for name, x in load(path.read_bytes()).items()}
+        weights = unpacked(load(path.read_bytes()))
         model.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(path, f"its weights do not fit config.yaml: {error}") from error

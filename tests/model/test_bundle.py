@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from asr.errors import CheckpointError
 from asr.features.spectral import FeatureConfig
 from asr.model.bundle import CONFIG, WEIGHTS, Bundle, load_bundle, save_bundle
+from asr.model.storage import Storage, packed, unpacked
 from asr.model.units import SubwordUnits
 from tests.conftest import small_model, small_units
 
@@ -37,14 +38,18 @@ def test_a_bundle_comes_back_as_it_was(folder: Path) -> None:
     torch.testing.assert_close(before.log_probs["character"], after.log_probs["character"])
 
 
-def test_sixteen_bit_weights_halve_the_file_and_hardly_move_the_output(folder: Path) -> None:
+@pytest.mark.parametrize(("storage", "size", "error"), [("fp16", 0.6, 0.01), ("int8", 0.5, 0.1)])
+def test_smaller_weights_hardly_move_the_output(folder: Path, storage: Storage, size: float, error: float) -> None:
     bundle = load_bundle(folder)
-    save_bundle(bundle, folder.parent / "half", half=True)
-    small, full = folder.parent / "half" / WEIGHTS, folder / WEIGHTS
-    assert small.stat().st_size < 0.6 * full.stat().st_size
+    save_bundle(bundle, folder.parent / "small", storage=storage)
+    small, full = folder.parent / "small" / WEIGHTS, folder / WEIGHTS
+    assert small.stat().st_size < size * full.stat().st_size
     frames, length = torch.randn(1, 50, 80), torch.tensor([50])
-    close = load_bundle(folder.parent / "half").model(frames, length).log_probs["character"]
-    torch.testing.assert_close(close, bundle.model(frames, length).log_probs["character"], rtol=0.01, atol=0.01)
+    close = load_bundle(folder.parent / "small").model(frames, length).log_probs["character"]
+    torch.testing.assert_close(close, bundle.model(frames, length).log_probs["character"], rtol=error, atol=error)
+    again = packed(load_bundle(folder.parent / "small").model.state_dict(), storage)
+    for name, x in unpacked(again).items():  # stored again, nothing more is lost
+        torch.testing.assert_close(x, load_bundle(folder.parent / "small").model.state_dict()[name])
 
 
 def remove_config(folder: Path) -> None:
