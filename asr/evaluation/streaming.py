@@ -8,7 +8,6 @@ a machine that is too slow shows as delay.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import partial
 from itertools import groupby
 from typing import Protocol
@@ -25,6 +24,7 @@ from asr.events import Event, Final, Partial
 
 Samples = npt.NDArray[np.float32]
 CHUNK_S = 0.05  # as a microphone gives them
+SAME_S = 0.4  # between the starts of one word in a partial and in the final, whose passes time it a little apart
 NAN = float("nan")
 
 
@@ -71,7 +71,7 @@ class Listened:
     @property
     def partial_text(self) -> str:
         """The words of each utterance's last partial."""
-        texts = (x.partials[-1].event.text for x in utterances_of(self) if x.partials)
+        texts = (x.last_partial(stable=False) for x in utterances_of(self))
         return " ".join(text for text in texts if text)
 
 
@@ -111,6 +111,15 @@ class _SeenUtterance:
     at_s: float
     work_s: float
 
+    def last_partial(self, *, stable: bool) -> str:
+        """Its words, or the stable ones: those before the utterance's end, for one that was too long is cut and its
+        rest is shown again as the next."""
+        if not self.partials:
+            return ""
+        event = self.partials[-1].event
+        count = len(event.text[: event.stable_chars].split()) if stable else None
+        return " ".join(word.text for word in event.words[:count] if word.start_s < self.final.end_s)
+
 
 def utterances_of(listened: Listened) -> list[_SeenUtterance]:
     """The partials and the final of each utterance."""
@@ -148,9 +157,10 @@ class StreamingScore:
     """Rates in percent, times in seconds.
 
     first_partial_s: from the start of the first word in the final to the first partial (or the final, without one).
-    word_delay_s: from the end of a word in the final to its first appearance in a partial, for words that stayed.
+    word_delay_s: from the end of a word in a final to the first partial that showed it there (within SAME_S).
     final_work_s: the work of the push that gave a final, the last one's `finish` included; finish_work_s: that alone.
-    final_delay_s: from the end of the last word to the final: with the silence that decides the utterance's end.
+    final_delay_s: from the end of the last word to the final: with the silence that decides the utterance's end, or
+    the time for which an utterance too long went on after the place where it was cut.
     stable_changed_percent: words that partials called stable and the final has not.
     """
 
@@ -177,7 +187,7 @@ def score_streams(runs: Sequence[tuple[str, Listened]], normalise: Normaliser) -
     references = [normalise(reference) for reference, _ in runs]
     seen = [x for _, run in runs for x in utterances_of(run)]
     spoken = [x for x in seen if x.final.words]
-    delays = [_word_delays(x) for x in spoken]
+    delays = [delay for _, run in runs for delay in _word_delays(run)]
     stable, changed = _stable_words(seen)
     audio, work = sum(run.audio_s for _, run in runs), sum(run.work_s for _, run in runs)
     return StreamingScore(
@@ -185,12 +195,12 @@ def score_streams(runs: Sequence[tuple[str, Listened]], normalise: Normaliser) -
         utterances=len(seen),
         partial_wer=_wer(references, [normalise(run.partial_text) for _, run in runs]),
         final_wer=_wer(references, [normalise(run.text) for _, run in runs]),
-        first_partial_s=percentiles(_first_seen(x) - x.final.words[0].start_s for x in spoken),
-        word_delay_s=percentiles(delay for found in delays for delay in found),
+        first_partial_s=percentiles(delay for _, run in runs for delay in _first_partial_delays(run)),
+        word_delay_s=percentiles(delays),
         final_work_s=percentiles(x.work_s for x in seen),
         finish_work_s=percentiles(run.finish_work_s for _, run in runs),
         final_delay_s=percentiles(x.at_s - x.final.words[-1].end_s for x in spoken),
-        words_without_partial=sum(len(x.final.words) for x in spoken) - sum(map(len, delays)),
+        words_without_partial=sum(len(x.final.words) for x in spoken) - len(delays),
         stable_words=stable,
         stable_changed=changed,
         stable_changed_percent=percent(changed, stable),
@@ -200,33 +210,36 @@ def score_streams(runs: Sequence[tuple[str, Listened]], normalise: Normaliser) -
     )
 
 
-def _first_seen(seen: _SeenUtterance) -> float:
-    return next((x.at_s for x in seen.partials if x.event.text), seen.at_s)
+def _first_partial_delays(run: Listened) -> list[float]:
+    """Of each utterance with words, from the start of its first one."""
+    seen = utterances_of(run)
+    shown = [partial for x in seen for partial in x.partials]
+    return [_first_seen(x, shown) - x.final.words[0].start_s for x in seen if x.final.words]
 
 
-def _word_delays(seen: _SeenUtterance) -> list[float]:
-    """Of each word of the final that the last partial has too, in the same order."""
-    if not seen.partials:
-        return []
-    shown = [word.text for word in seen.partials[-1].event.words]
-    matcher = SequenceMatcher(None, shown, [word.text for word in seen.final.words], autojunk=False)
-    return [
-        _appeared(seen.partials, block.a + i, shown[block.a + i]) - seen.final.words[block.b + i].end_s
-        for block in matcher.get_matching_blocks()
-        for i in range(block.size)
-    ]
+def _first_seen(seen: _SeenUtterance, shown: Sequence[_SeenPartial]) -> float:
+    """When the first partial had a word of this utterance; the final, where none had before it."""
+    begin = seen.final.words[0].start_s - SAME_S
+    found = (x.at_s for x in shown if any(begin <= word.start_s for word in x.event.words))
+    return min(next(found, seen.at_s), seen.at_s)
 
 
-def _appeared(partials: Sequence[_SeenPartial], place: int, text: str) -> float:
-    """When this word first stood at this place; words before it do not change, so places do not move."""
-    return next(x.at_s for x in partials if place < len(x.event.words) and x.event.words[place].text == text)
+def _word_delays(run: Listened) -> list[float]:
+    """Of each word of the finals that a partial showed at its place, from the end of the word."""
+    appeared: dict[str, list[tuple[float, float]]] = {}  # text -> (start, when a partial showed it)
+    for heard in run.heard:
+        for word in heard.event.words if isinstance(heard.event, Partial) else ():
+            appeared.setdefault(word.text, []).append((word.start_s, heard.at_s))
+    found = (
+        next((at for start, at in appeared.get(word.text, []) if abs(start - word.start_s) <= SAME_S), None)
+        for word in run.words
+    )
+    return [at - word.end_s for at, word in zip(found, run.words, strict=True) if at is not None]
 
 
 def _stable_words(seen: Sequence[_SeenUtterance]) -> tuple[int, int]:
     """How many words the last partials called stable, and how many of them the finals do not have in their place."""
-    last = [(x.partials[-1].event, x.final.text) for x in seen if x.partials]
-    stable = [event.text[: event.stable_chars] for event, _ in last]
-    found = align([final for _, final in last], stable)
+    found = align([x.final.text for x in seen], [x.last_partial(stable=True) for x in seen])
     counts = sum((x.counts for x in found), Counts())
     return counts.heard, counts.substitutions + counts.insertions
 

@@ -92,6 +92,18 @@ def test_an_utterance_without_partial_is_first_seen_in_its_final(clock: list[flo
     assert (run.text, run.partial_text) == ("one", "two")
 
 
+def test_what_is_shown_again_after_a_long_utterance_was_cut_counts_once(clock: list[float]) -> None:
+    whole = Partial("a", 0, 0, "one two three four", 13, words("one two three four", 0.0))
+    cut = Final("a", 1, 0, "one two", 0.0, 1.9, words("one two", 0.0))
+    rest = Final("a", 2, 1, "three four", 1.9, 4.0, words("three four", 2.0))
+    run = listen(Told(clock, [[], [], [], [whole, cut], [rest]], 0.0), SECONDS, chunk_s=1.0)
+    score = score_streams([("one two three four", run)], choose_normaliser("basic"))
+    assert (score.stable_words, score.stable_changed) == (2, 0)
+    assert score.word_delay_s.count == 4
+    assert [score.first_partial_s.count, score.first_partial_s.most] == [2, 4.0]
+    assert run.partial_text == "one two"
+
+
 def test_nothing_heard_has_no_percentiles() -> None:
     assert percentiles([]).count == 0
     assert np.isnan(score_streams([], choose_normaliser("none")).real_time_factor)
