@@ -8,6 +8,7 @@ from asr.errors import ConfigError
 from asr.features.augmentation import AugmentationConfig
 from asr.features.spectral import FeatureConfig
 from asr.model.acoustic import AcousticConfig
+from asr.training.windowed import WindowedConfig
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class TrainingConfig:
     features: FeatureConfig = field(default_factory=FeatureConfig)
     model: AcousticConfig = field(default_factory=AcousticConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    windowed: WindowedConfig | None = None  # training for latency control: after the full pass has learned
     augmentation: AugmentationConfig | None = field(default_factory=AugmentationConfig)
     augment_from_epoch: int = 1  # CTC takes off sooner on clean, short speech
     precision: str = "bf16"

@@ -30,6 +30,7 @@ from asr.training.config import TrainingConfig
 from asr.training.loss import ctc_losses, total_loss
 from asr.training.state import TrainingState, load_state, newest_state, save_state
 from asr.training.validation import greedy_wer
+from asr.training.windowed import divergence, encode_windowed
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ class TrainingRun:
         for group in self.state.optimiser.param_groups:
             group["lr"] = rate
         self.state.model.train()
-        losses = self._losses(batch)
-        loss = total_loss(self.config.model, losses)
+        losses, pull = self._losses(batch)
+        loss = total_loss(self.config.model, losses) + (0.0 if pull is None else pull)
         self.state.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.state.model.parameters(), self.config.optimiser.clip_norm)
@@ -195,12 +196,19 @@ class TrainingRun:
         self._batches = load_batches(batches, self.state.batch, self.config.data.workers)
         self._left = size - self.state.batch
 
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+    def _losses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Each head's CTC loss, of the full pass or of windows; for windows, what pulls them to the full pass."""
         bf16 = self.config.precision == "bf16"
+        model, features, lengths = self.state.model, batch.features.to(self.device), batch.lengths.to(self.device)
+        options = self.config.windowed
+        windows = options.draw(seed=self.config.seed, step=self.state.step) if options else None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            encoded = self.state.model(batch.features.to(self.device), batch.lengths.to(self.device))
+            encoded = model(features, lengths)
+            windowed = encode_windowed(model, features, lengths, windows) if windows else None
         targets = {name: batch.targets[head.units] for name, head in self.config.model.heads.items()}
-        return ctc_losses(encoded, targets)
+        if windowed is None or options is None:
+            return ctc_losses(encoded, targets), None
+        return ctc_losses(windowed, targets), options.pull * divergence(windowed, encoded)
 
     def _average(self) -> None:
         """Exponential average, warmed up so that the first steps do not linger."""

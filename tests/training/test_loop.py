@@ -13,6 +13,7 @@ from asr.model.bundle import load_bundle
 from asr.training.config import DataConfig, OptimiserConfig, TrainingConfig
 from asr.training.loop import Progress, TrainingRun
 from asr.training.loss import ctc_losses
+from asr.training.windowed import WindowedConfig
 from tests.conftest import small_config
 
 TEXTS = ["yes", "no", "go", "a cat", "the dog", "stop it"]
@@ -30,8 +31,16 @@ def tone_manifest(folder: Path) -> Path:
     return folder / "manifest.jsonl"
 
 
-def small_training(manifest: Path, *, cell: str = "lstm", dropout: float = 0.1, workers: int = 0) -> TrainingConfig:
+def small_training(
+    manifest: Path,
+    *,
+    cell: str = "lstm",
+    dropout: float = 0.1,
+    workers: int = 0,
+    windowed: WindowedConfig | None = None,
+) -> TrainingConfig:
     return TrainingConfig(
+        windowed=windowed,
         data=DataConfig(train={manifest: 1.5}, workers=workers, batches=BatchConfig(seconds=3.0)),
         model=small_config(cell=cell, dropout=dropout),
         optimiser=OptimiserConfig(rate=0.01, warmup_steps=3, total_steps=10, decay_steps=3),
@@ -39,9 +48,11 @@ def small_training(manifest: Path, *, cell: str = "lstm", dropout: float = 0.1, 
     )
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_ten_steps_are_five_then_saved_loaded_and_five_more(tmp_path: Path, workers: int) -> None:
-    config = small_training(tone_manifest(tmp_path), workers=workers)
+@pytest.mark.parametrize(("workers", "windowed"), [(0, None), (1, None), (0, WindowedConfig())])
+def test_ten_steps_are_five_then_saved_loaded_and_five_more(
+    tmp_path: Path, workers: int, windowed: WindowedConfig | None
+) -> None:
+    config = small_training(tone_manifest(tmp_path), workers=workers, windowed=windowed)
     straight = TrainingRun(config, tmp_path / "straight")
     losses = [straight.advance().losses for _ in range(10)]
 
