@@ -14,6 +14,7 @@ import typer
 
 from asr.errors import AsrError
 from pipelines.compare_command import compare
+from pipelines.doctor_command import doctor
 from pipelines.evaluate_command import evaluate
 from pipelines.live_command import live
 from pipelines.train_command import train
@@ -31,6 +32,7 @@ app.command("live")(live)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("train")(train)
+app.command("doctor")(doctor)
 
 
 @app.callback()
