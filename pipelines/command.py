@@ -17,6 +17,7 @@ from pipelines.compare_command import compare
 from pipelines.doctor_command import doctor
 from pipelines.evaluate_command import evaluate
 from pipelines.live_command import live
+from pipelines.lm_command import app as lm
 from pipelines.train_command import train
 from pipelines.transcribe_command import transcribe
 
@@ -32,6 +33,7 @@ app.command("live")(live)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("train")(train)
+app.add_typer(lm, name="lm")
 app.command("doctor")(doctor)
 
 

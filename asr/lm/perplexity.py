@@ -1,0 +1,59 @@
+"""How well an n-gram model predicts a text."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flashlight.lib.text.decoder.kenlm import KenLM
+from flashlight.lib.text.dictionary import Dictionary
+
+from asr.errors import CheckpointError, ConfigError
+from asr.lm.counting import MARKS
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """10 ** (-log10 p / predictions): over words and sentence ends together, as KenLM's query tells it."""
+
+    sentences: int
+    words: int
+    log10: float  # of the whole text, sentence ends included
+    unknown: int  # words that score as <unk>; in an 8-bit model a few rare known words do so too
+    unknown_log10: float
+
+    @property
+    def including_unknown(self) -> float:
+        """Each unknown word costs what the model gives to <unk>."""
+        return float(10 ** (-self.log10 / (self.words + self.sentences)))
+
+    @property
+    def excluding_unknown(self) -> float:
+        """Unknown words are not counted; they still cut the context."""
+        known = self.words - self.unknown + self.sentences
+        return float(10 ** (-(self.log10 - self.unknown_log10) / known))
+
+
+def perplexity(model: Path, lines: Iterable[str]) -> Perplexity:
+    """Score sentences, one a line, by an ARPA file or KenLM binary. Raises CheckpointError, ConfigError."""
+    sentences = [words for line in lines if (words := line.split())]
+    if not sentences:
+        raise ConfigError("text", "expected one sentence or more, got none")
+    dictionary = Dictionary([*MARKS[:1], *sorted({word for words in sentences for word in words} - set(MARKS))])
+    try:
+        lm = KenLM(str(model), dictionary)
+    except RuntimeError as error:
+        raise CheckpointError(model, f"expected an ARPA file or a KenLM binary: {error}") from error
+    unknown_score = lm.score(lm.start(True), 0)[1]
+    total = unknown_total = 0.0
+    unknown = 0
+    for words in sentences:
+        state = lm.start(False)
+        for word in words:
+            index = dictionary.get_index(word)
+            state, score = lm.score(state, index)
+            total += score
+            if lm.score(lm.start(True), index)[1] == unknown_score:
+                unknown, unknown_total = unknown + 1, unknown_total + score
+        total += lm.finish(state)[1]
+    count = sum(len(words) for words in sentences)
+    return Perplexity(len(sentences), count, total, unknown, unknown_total)
