@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from flashlight.lib.text.decoder import (
+    LM,
     CriterionType,
     LexiconDecoder,
     LexiconDecoderOptions,
@@ -21,6 +22,7 @@ from flashlight.lib.text.decoder.kenlm import KenLM
 from flashlight.lib.text.dictionary import Dictionary
 from torch import Tensor
 
+from asr.decoding.hotwords import Hotword, HotwordLM
 from asr.decoding.lexicon import Lexicon, token_ids
 from asr.errors import CheckpointError, ConfigError
 
@@ -77,9 +79,20 @@ class Hypothesis:
 class BeamDecoder:
     """A lexicon, a language model and the search over them. Threads may share it: each gets a search of its own."""
 
-    def __init__(self, *, lexicon: Lexicon, tokens: tuple[str, ...], lm: Path, config: BeamConfig) -> None:
-        """`tokens`: the head's, blank first. `lm`: a KenLM binary or ARPA. Raises CheckpointError."""
-        self.config = config
+    def __init__(
+        self,
+        *,
+        lexicon: Lexicon,
+        tokens: tuple[str, ...],
+        lm: Path,
+        config: BeamConfig,
+        hotwords: tuple[Hotword, ...] = (),
+    ) -> None:
+        """`tokens`: the head's, blank first. `lm`: a KenLM binary or ARPA. `hotwords`: of words in the lexicon.
+
+        Raises CheckpointError, ConfigError.
+        """
+        self.config, self._hotwords = config, hotwords
         words = Dictionary()
         for word in [*lexicon, UNKNOWN]:
             words.add_entry(word)
@@ -87,7 +100,7 @@ class BeamDecoder:
         self._words, self._unknown = words, words.get_index(UNKNOWN)
         try:
             self._lm = KenLM(str(lm), words)
-            self._trie = _trie(lexicon, tokens, words, self._lm)
+            self._trie = _trie(lexicon, tokens, words, self._scorer())
         except (RuntimeError, KeyError) as error:
             raise CheckpointError(lm, f"expected a language model and a lexicon for this model: {error}") from error
         self._local = threading.local()
@@ -104,6 +117,11 @@ class BeamDecoder:
             best.setdefault(hypothesis.text, hypothesis)
         return list(best.values())[: max(self.config.rescored, self.config.alternatives + 1)] or [Hypothesis((), 0.0)]
 
+    def _scorer(self) -> LM:
+        if not self._hotwords:
+            return self._lm
+        return HotwordLM(self._lm, self._words, self._hotwords, lm_weight=self.config.lm_weight)
+
     def _search(self) -> LexiconDecoder:
         if not hasattr(self._local, "search"):
             config = self.config
@@ -118,8 +136,9 @@ class BeamDecoder:
                 log_add=False,
                 criterion_type=CriterionType.CTC,
             )
+            self._local.scorer = self._scorer()  # flashlight does not keep a Python object alive
             self._local.search = LexiconDecoder(
-                options, self._trie, self._lm, BLANK_ID, BLANK_ID, self._unknown, [], False
+                options, self._trie, self._local.scorer, BLANK_ID, BLANK_ID, self._unknown, [], False
             )
         return self._local.search
 
@@ -149,7 +168,7 @@ def _confidence(path: list[int], emissions: Emissions) -> float:
     return exp(sum(said) / len(said)) if said else 0.0
 
 
-def _trie(lexicon: Lexicon, tokens: tuple[str, ...], words: Dictionary, lm: KenLM) -> Trie:
+def _trie(lexicon: Lexicon, tokens: tuple[str, ...], words: Dictionary, lm: LM) -> Trie:
     ids = {token: i for i, token in enumerate(tokens)}
     trie = Trie(len(tokens), BLANK_ID)
     begin = lm.start(False)
