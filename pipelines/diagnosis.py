@@ -118,7 +118,7 @@ def _level_of_default(sounddevice: Any) -> Finding:
     except AsrError as error:
         return Finding("warning", "level", f"{error.where} {error.problem}", advice)
     if not len(heard):
-        return Finding("warning", "level", "no sound came within two seconds", advice)
+        return Finding("warning", "level", "no sound came from the default microphone", advice)
     decibels = 20 * math.log10(max(float(np.sqrt(np.mean(heard**2))), 1e-6))
     if not heard.any():
         return Finding("warning", "level", "only zeros came from the default microphone", advice)
@@ -134,13 +134,13 @@ def _record(sounddevice: Any) -> "Samples":
 
     from asr.audio.microphone import Notice, listen
 
-    parts, deadline = [np.zeros(0, np.float32)], time.monotonic() + 2 * LISTEN_S
+    parts = [np.zeros(0, np.float32)]
     for part in listen(sounddevice=sounddevice):
         if not isinstance(part, Notice):
             parts.append(part)
         elif "no sound" in part.message:
             break
-        if sum(map(len, parts)) >= LISTEN_S * 16_000 or time.monotonic() > deadline:
+        if sum(map(len, parts)) >= LISTEN_S * 16_000:
             break
     return np.concatenate(parts)
 

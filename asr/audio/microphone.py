@@ -20,6 +20,7 @@ Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 QUEUED_S = 30.0  # of sound that may wait for the recogniser; then the oldest is dropped, and said to be
 SILENT_S = 1.0  # without a callback: the device is thought dead
+FIRST_S = 5.0  # that the first callback may take: PulseAudio needs up to two seconds
 ZEROS_S = 3.0  # of exact zeros: a muted or blocked microphone (a real one always hisses)
 CLIPPED = 0.01  # share of samples at full scale in a second
 
@@ -131,10 +132,10 @@ def listen(device: int | str | None = None, *, sounddevice: Any = None) -> Itera
 def _blocks(opened: _Opened) -> Iterator[Samples | Notice]:
     """Until no callback comes for a while."""
     resample = soxr.ResampleStream(opened.rate, SAMPLE_RATE, 1, dtype="float32")
-    watch, overflows, dropped = Watch(), 0, 0
+    watch, overflows, dropped, patience = Watch(), 0, 0, FIRST_S
     while True:
         try:
-            block = opened.blocks.get(timeout=SILENT_S)
+            block, patience = opened.blocks.get(timeout=patience), SILENT_S
         except queue.Empty:
             yield resample.resample_chunk(np.zeros(0, np.float32), last=True)
             return

@@ -27,12 +27,15 @@ class FakeSound:
         found = {"name": "Fake", "max_input_channels": 2, "default_samplerate": self.rate}
         return found if kind else [found, {"name": "Speaker", "max_input_channels": 0, "default_samplerate": 1.0}]
 
+    late_s = 0.0  # before the first callback
+
     def InputStream(self, *, callback: Callable[..., None], blocksize: int, channels: int, **_: Any) -> Any:  # noqa: N802
         play = self.plays.pop(0)
         if play is None:
             raise self.PortAudioError("Device unavailable")
 
         def run() -> None:
+            threading.Event().wait(self.late_s)
             for first in range(0, len(play), blocksize):
                 block = np.tile(play[first : first + blocksize, None], (1, channels))
                 callback(block, len(block), None, SimpleNamespace(input_overflow=self.overflow))
@@ -76,6 +79,14 @@ def test_a_device_that_is_lost_is_opened_again_when_it_returns_and_nothing_befor
 def test_a_device_that_cannot_be_opened_at_first_is_an_error_that_says_where_to_look() -> None:
     with pytest.raises(AudioError, match="--list-devices"):
         next(iter(listen(sounddevice=FakeSound([None]))))
+
+
+def test_a_sound_system_may_take_a_while_to_begin() -> None:
+    sound = FakeSound([tone(1.0, 48_000)])
+    sound.late_s = 3 * microphone.SILENT_S
+    samples, notices = heard(sound, 1)
+    assert abs(len(samples) - 16_000) < 10
+    assert len(notices) == 2
 
 
 def test_an_overflow_is_said() -> None:
