@@ -91,6 +91,7 @@ class HotwordLM(LM):  # type: ignore[misc]
     def _clear(self) -> None:
         self._states: dict[tuple[tuple[int, ...], tuple[int, ...]], LMState] = {}
         self._known: dict[LMState, tuple[LMState, tuple[int, ...], tuple[int, ...]]] = {}
+        self._scored: dict[tuple[LMState, int], tuple[LMState, float]] = {}
 
     def start(self, start_with_nothing: bool) -> LMState:
         """A new utterance: what the last one left is forgotten."""
@@ -99,10 +100,14 @@ class HotwordLM(LM):  # type: ignore[misc]
 
     def score(self, state: LMState, word: int) -> tuple[LMState, float]:
         """The state after the word, and what the word is worth."""
-        inner, history, heard = self._known[state]
-        inner, score = self._lm.score(inner, word)
-        heard, reward = self._phrases.step(heard, word)
-        return self._remember(inner, (*history, word)[-REMEMBERED:], heard), score + reward / self._weight
+        found = self._scored.get((state, word))  # the beam asks the same in frame after frame
+        if found is None:
+            inner, history, heard = self._known[state]
+            inner, score = self._lm.score(inner, word)
+            heard, reward = self._phrases.step(heard, word)
+            after = self._remember(inner, (*history, word)[-REMEMBERED:], heard)
+            found = self._scored[state, word] = (after, score + reward / self._weight)
+        return found
 
     def finish(self, state: LMState) -> tuple[LMState, float]:
         """The state after the last word, and what ending there is worth."""
