@@ -45,13 +45,20 @@ def sound_system(folder: Path) -> Iterator[dict[str, str]]:
         f"module-native-protocol-unix auth-anonymous=1 socket={socket}",
         f"module-null-sink sink_name={SINK} rate=48000",
     ]
-    options = ["--daemonize=no", "--exit-idle-time=-1", "--disable-shm=yes", "-n", "--log-target=stderr"]
+    options = [
+        "--daemonize=no",
+        "--high-priority=yes",
+        "--exit-idle-time=-1",
+        "--disable-shm=yes",
+        "-n",
+        "--log-target=stderr",
+    ]
     command = ["pulseaudio", *options, *(x for module in modules for x in ("-L", module))]
     with ExitStack() as stack:
         stack.enter_context(_running(command, environment))
         _wait_for(["pactl", "list", "short", "sinks"], environment, SINK)
         subprocess.run(["pactl", "set-default-source", f"{SINK}.monitor"], env=environment, check=True)
-        raw = ["--raw", "--rate=48000", "--channels=1", "--format=s16le", "--latency-msec=20"]
+        raw = ["--raw", "--rate=48000", "--channels=1", "--format=s16le", "--latency-msec=60"]
         silence = stack.enter_context(Path("/dev/zero").open("rb"))
         stack.enter_context(_running(["pacat", *raw, f"--device={SINK}"], environment, stdin=silence.fileno()))
         stack.enter_context(_running(["parec", *raw, f"--device={SINK}.monitor"], environment))

@@ -25,7 +25,9 @@ from tests.recordings import RECORDINGS
 MODEL = Path(os.environ.get("ASR_TEST_MODEL", MODELS / "small"))
 ASR = str(Path(sys.executable).with_name("asr"))
 NAMES = ("librispeech-6930-81414-000014-000003", "librispeech-5639-40744-000003-000012")
-MOST_DIFFERENT = 0.25  # of the words: the sound comes resampled, 16 bit, and cut elsewhere
+# Of the words: between those said live and those of the sound that it saved, which differ by rounding to 16 bit;
+# and those of the file played, for a busy machine's sound system loses some of it on the way.
+MOST_DIFFERENT, MOST_LOST = 0.15, 0.5
 
 reason = pulseaudio.missing() or ("" if MODEL.is_dir() else f"there is no packaged model in {MODEL.name}")
 pytestmark = pytest.mark.skipif(bool(reason), reason=reason or "nothing is missing")
@@ -109,11 +111,13 @@ def test_words_played_into_the_microphone_are_the_words_of_the_file(sound: dict[
         listening.wait_until_settled()
     finally:
         status = listening.end()
-    expected = basic(Recognizer.load(MODEL).transcribe(said).text)
-    counts = align([expected], [basic(listening.text)])[0].counts
     assert status == 0
-    assert counts.words > 10
-    assert counts.errors <= MOST_DIFFERENT * counts.words, (expected, listening.text, listening.notices)
+    recognizer = Recognizer.load(MODEL)
+    for path, most in ((tmp_path / "heard.wav", MOST_DIFFERENT), (said, MOST_LOST)):
+        expected = basic(recognizer.transcribe(path).text)
+        counts = align([expected], [basic(listening.text)])[0].counts
+        assert counts.words > 10
+        assert counts.errors <= most * counts.words, (path.name, expected, listening.text, listening.notices)
     assert any(x["type"] == "partial" for x in listening.events)
     heard, rate = soundfile.read(tmp_path / "heard.wav")
     assert rate == 16_000
