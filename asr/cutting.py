@@ -1,5 +1,6 @@
 """Samples in, utterances out: the speech detector and the rule of `asr.segments` over a stream, with what they keep."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,20 @@ def start() -> CutterState:
 
 def step(config: SegmentConfig, state: CutterState, chunk: Samples) -> tuple[CutterState, list[Cut]]:
     """Every utterance whose end is decided now. chunk: (S,), S may be 0."""
-    listening, probabilities = detector.step(state.detector, chunk)
+    return step_many(config, [(state, chunk)])[0]
+
+
+def step_many(
+    config: SegmentConfig, streams: Sequence[tuple[CutterState, Samples]]
+) -> list[tuple[CutterState, list[Cut]]]:
+    """`step` of many streams, the speech detector's network over all of them together."""
+    listened = detector.step_many([(state.detector, chunk) for state, chunk in streams])
+    return [_cut(config, *stream, *heard) for stream, heard in zip(streams, listened, strict=True)]
+
+
+def _cut(
+    config: SegmentConfig, state: CutterState, chunk: Samples, listening: DetectorState, probabilities: Samples
+) -> tuple[CutterState, list[Cut]]:
     segmenting, spans = segments.step(config, state.segments, probabilities)
     kept = np.concatenate([state.kept, chunk])
     cuts = _cuts(spans, kept, state.kept_from)

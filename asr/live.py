@@ -100,16 +100,16 @@ def step_many(setup: LiveSetup, streams: Sequence[tuple[LiveState, Samples]]) ->
     states = [replace(state, tail=np.concatenate([state.tail, samples])) for state, samples in streams]
     events: list[list[Event]] = [[] for _ in states]
     while ready := [i for i, state in enumerate(states) if len(state.tail) >= BLOCK]:
-        for i in ready:
-            states[i], said = _listen(setup, states[i])
+        given = [(states[i].cutter, states[i].tail[:BLOCK]) for i in ready]
+        for i, (cutter, cuts) in zip(ready, cutting.step_many(setup.segments, given), strict=True):
+            states[i], said = _listen(setup, states[i], cutter, cuts)
             events[i] += said
         _encode(setup, states, events, [i for i in ready if states[i].open is not None])
     return [(replace(state, tail=state.tail.copy()), said) for state, said in zip(states, events, strict=True)]
 
 
-def _listen(setup: LiveSetup, state: LiveState) -> Step:
-    """One block through the speech detector: finals of utterances that end in it, and the one that is open after it."""
-    cutter, cuts = cutting.step(setup.segments, state.cutter, state.tail[:BLOCK])
+def _listen(setup: LiveSetup, state: LiveState, cutter: CutterState, cuts: list[Cut]) -> Step:
+    """After a block has been through the cutter: finals of utterances that end in it, and the one open after it."""
     state, events = _finals(setup, replace(state, cutter=cutter, tail=state.tail[BLOCK:]), cuts)
     if cutter.open_start is not None and state.open is None:
         begin = OpenUtterance(cutter.open_start, 0, spectral.start(setup.features), latency.start(setup.model))

@@ -34,6 +34,19 @@ def test_borders_are_invisible_and_the_state_pickles(cuts: list[int]) -> None:
     np.testing.assert_allclose(np.concatenate(found), detector.detect(samples), atol=1e-5)
 
 
+def test_streams_side_by_side_are_each_as_if_alone() -> None:
+    sounds = [speech(1)[:6000], speech(2)[-6000:], np.zeros(6000, np.float32), speech(3)[:700]]
+    for chosen in (sounds[:3], sounds):  # frames in step, and not
+        begun = [detector.step(detector.start(), sound[:100])[0] for sound in chosen]
+        together = detector.step_many([(state, sound[100:]) for state, sound in zip(begun, chosen, strict=True)])
+        for state, sound, (after, probabilities) in zip(begun, chosen, together, strict=True):
+            alone, expected = detector.step(state, sound[100:])
+            np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+            np.testing.assert_allclose(after.hidden, alone.hidden, atol=1e-4)
+            assert np.array_equal(after.tail, alone.tail)
+            assert len(pickle.dumps(after)) < 6000
+
+
 def test_a_step_does_not_write_into_its_state_and_the_state_stays_small() -> None:
     state, _ = detector.step(detector.start(), speech(2)[:40_001])
     before = (state.tail.copy(), state.hidden.copy())

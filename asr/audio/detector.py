@@ -4,10 +4,11 @@ Its package runs one frame at a time. Only its LSTM needs that; everything befor
 here, from the package's own weights, some 15 times faster and equal to 1e-4 (a test says so).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ _CONTEXT = 64  # samples of the frame before that the network looks back on
 _BLOCK = 512  # frames computed together: bounds the memory of a long input
 
 Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
+_Batch = np.ndarray[Any, np.dtype[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,22 @@ def step(state: DetectorState, chunk: Samples) -> tuple[DetectorState, Samples]:
     return DetectorState(samples[count * FRAME :].copy(), hidden), np.concatenate(found)
 
 
+def step_many(streams: Sequence[tuple[DetectorState, Samples]]) -> list[tuple[DetectorState, Samples]]:
+    """`step` of many streams, together where all have the same number of frames, as those in step with a grid do."""
+    joined = [np.concatenate([state.tail, chunk]) for state, chunk in streams]
+    counts = {(len(samples) - _CONTEXT) // FRAME for samples in joined}
+    if len(streams) < 2 or len(counts) > 1 or not 0 < min(counts) <= _BLOCK:
+        return [step(state, chunk) for state, chunk in streams]
+    used = counts.pop() * FRAME
+    hidden, found = _run_many(
+        np.stack([samples[: used + _CONTEXT] for samples in joined]), np.stack([state.hidden for state, _ in streams])
+    )
+    return [
+        (DetectorState(samples[used:].copy(), h.copy()), probabilities.copy())
+        for samples, h, probabilities in zip(joined, hidden, found, strict=True)
+    ]
+
+
 def finish(state: DetectorState) -> Samples:
     """The probability of the last frame, filled up with zeros, if samples are left: (0 or 1,)."""
     missing = FRAME - (len(state.tail) - _CONTEXT)
@@ -68,16 +86,22 @@ def detect(samples: Samples) -> Samples:
 def _run(
     samples: Samples, hidden: np.ndarray[tuple[int, int], np.dtype[np.float32]]
 ) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], Samples]:
+    hidden_after, probabilities = _run_many(samples[None], hidden[None])
+    return hidden_after[0], probabilities[0]
+
+
+def _run_many(samples: _Batch, hidden: _Batch) -> tuple[_Batch, _Batch]:
+    """(B, _CONTEXT + N · FRAME), (B, 2, 128) -> memory after them, (B, N) probabilities."""
     import torch
 
     with torch.inference_mode():
-        frames = torch.from_numpy(samples).unfold(0, FRAME + _CONTEXT, FRAME)
-        encoded = _encode(frames)
-        state = torch.from_numpy(hidden)[:, None, None]
-        outputs, (h, c) = _lstm()(encoded[None], (state[0], state[1]))
+        frames = torch.from_numpy(samples).unfold(1, FRAME + _CONTEXT, FRAME)
+        encoded = _encode(frames.flatten(0, 1)).view(*frames.shape[:2], -1)
+        h, c = torch.from_numpy(hidden).transpose(0, 1)[:, None].contiguous()
+        outputs, (h, c) = _lstm()(encoded, (h, c))
         weights = _weights()
-        logits = torch.relu(outputs[0]) @ weights["decoder.decoder.2.weight"][0] + weights["decoder.decoder.2.bias"]
-        return torch.stack([h[0, 0], c[0, 0]]).numpy(), torch.sigmoid(logits[:, 0]).numpy()
+        logits = torch.relu(outputs) @ weights["decoder.decoder.2.weight"][0] + weights["decoder.decoder.2.bias"]
+        return torch.stack([h[0], c[0]], dim=1).numpy(), torch.sigmoid(logits[..., 0]).numpy()
 
 
 def _encode(frames: "Tensor") -> "Tensor":
