@@ -13,6 +13,7 @@ os.environ.setdefault(
 import typer
 
 from asr.errors import AsrError
+from pipelines.align_command import align
 from pipelines.compare_command import compare
 from pipelines.doctor_command import doctor
 from pipelines.evaluate_command import evaluate
@@ -32,6 +33,7 @@ app.command("transcribe")(transcribe)
 app.command("live")(live)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
+app.command("align")(align)
 app.command("train")(train)
 app.add_typer(lm, name="lm")
 app.command("doctor")(doctor)
