@@ -1,0 +1,78 @@
+"""`asr align`: a recording and its text in, the times of the words out."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.errors import ConfigError
+from asr.output.formats import FORMATS
+from asr.output.textgrid import Interval, textgrid
+from pipelines.transcribe_command import write_whole
+
+if TYPE_CHECKING:
+    from asr.evaluation.transcript_alignment import TextAlignment
+
+ALIGNED = ("textgrid", "ctm", "json", "srt", "vtt")
+
+
+def align(
+    audio: Annotated[Path, typer.Argument(help="a recording")],
+    text_file: Annotated[Path | None, typer.Argument(metavar="[TEXT]", help="a file with what is said in it")] = None,
+    text: Annotated[str | None, typer.Option(help="what is said in it, in place of a file")] = None,
+    formats: Annotated[str, typer.Option("--format", "-f", help="some of textgrid,ctm,json,srt,vtt")] = "ctm",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder for one file a format")] = None,
+    head: Annotated[str, typer.Option(help="subword (any words) or phoneme (words of CMUdict)")] = "subword",
+    model: Annotated[str, typer.Option(help="a model's name in the package or its folder")] = "small",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+) -> None:
+    """Find when each word of a known text is said. Words that seem not to be in the recording are named on stderr."""
+    chosen = _chosen(formats)
+    if out is None and len(chosen) > 1:
+        raise ConfigError("--format", f"several formats ({', '.join(chosen)}) need a folder: add --out DIR")
+    said = _text(text_file, text)
+    from asr.evaluation.transcript_alignment import align_text  # torch: only now, so that misuse is said at once
+    from asr.recognizer import Recognizer
+
+    recognizer = Recognizer.load(model, device=device, decoding="greedy")
+    found = align_text(recognizer, audio, said, name=str(audio), head=head)
+    for word in found.missing:
+        print(
+            f"asr: {word.start_s:.2f} s: {word.text!r} seems not to be there ({word.confidence:.2f})", file=sys.stderr
+        )
+    _write(found, chosen, out, Path(audio.stem))
+
+
+def _chosen(formats: str) -> tuple[str, ...]:
+    chosen = tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
+    if not chosen or set(chosen) - set(ALIGNED):
+        raise ConfigError("--format", f"expected some of {', '.join(ALIGNED)}, got {formats!r}")
+    return chosen
+
+
+def _text(file: Path | None, text: str | None) -> str:
+    if (file is None) == (text is None):
+        raise ConfigError("text", "expected either a file after the recording or --text, one of the two")
+    try:
+        said = text if text is not None else file.read_text(encoding="utf-8") if file else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(file), f"expected a text file in UTF-8: {error}") from error
+    if not said.split():
+        raise ConfigError(str(file or "--text"), "is empty; expected what is said in the recording")
+    return said
+
+
+def _write(found: "TextAlignment", chosen: tuple[str, ...], out: Path | None, stem: Path) -> None:
+    for name in chosen:
+        text = _textgrid(found) if name == "textgrid" else FORMATS[name](found.transcript)
+        if out is None:
+            sys.stdout.write(text)
+        else:
+            write_whole(out / f"{stem}.{'TextGrid' if name == 'textgrid' else name}", text)
+
+
+def _textgrid(found: "TextAlignment") -> str:
+    words = [Interval(word.text, word.start_s, word.end_s) for word in found.transcript.words]
+    tokens = [Interval(token.text, token.start_s, token.end_s) for token in found.tokens]
+    return textgrid({"words": words, "tokens": tokens}, found.transcript.duration_s)
