@@ -31,6 +31,9 @@ def transcribe(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or int8")] = "auto",
     decoding: Annotated[str, typer.Option(help="auto, greedy, or beam (lexicon and language model)")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="processes on Ray; what is done in --out is not done again")] = 0,
+    address: Annotated[str | None, typer.Option(help="of a Ray cluster whose nodes all see the files")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="with --workers: try again what failed before")] = False,
 ) -> None:
     """Write down what is said in recordings.
 
@@ -48,6 +51,15 @@ def transcribe(
         raise typer.Exit(2)
     if out is not None:
         refuse_clashes(found)
+    if workers or address:
+        if out is None:
+            raise ConfigError("--workers", "a batch keeps its ledger in the output folder: add --out DIR")
+        from pipelines.batch.folder_batch import run_batch
+        from pipelines.batch.pool import PoolConfig
+
+        config = PoolConfig(workers or 1, model, device, precision, decoding, address)
+        status = run_batch(found, out, chosen, config, retry_failed=retry_failed)
+        raise typer.Exit(status or (1 if failed else 0))
     from asr.recognizer import Recognizer  # torch: only now, so that misuse is said at once
 
     recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding)
