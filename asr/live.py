@@ -1,34 +1,29 @@
 """Words while they are spoken: samples in, events out, by pure steps. Two passes.
 
 Pass one runs windows of the latency-controlled encoder over the open utterance and decodes greedily: partials. Pass
-two is the full pass
-over the utterance's own samples once its end is decided: the final, the same that `transcribe` gives. Pushes of any
-size are cut into
-blocks on a grid counted from the stream's first sample, so events do not depend on them.
+two is the full pass over the utterance's own samples once its end is decided: the final, the same that `transcribe`
+gives. The first half of a step, without the network, is `asr.hearing`; the second is `read_many` here.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
-from asr import cutting
-from asr.cutting import Cut, CutterState
+from asr import hearing
+from asr.cutting import Cut
 from asr.decoding.greedy import Token, decode_greedily, words_of
 from asr.decoding.words import Utterance
 from asr.events import Event, Final, Partial
-from asr.features import spectral
-from asr.features.spectral import FeatureConfig, FramerState
+from asr.features.spectral import FeatureConfig
+from asr.hearing import BLOCK as BLOCK  # the grid of blocks, for those who look at a stream from outside
+from asr.hearing import Heard, HearingState, Samples
 from asr.model import latency
 from asr.model.acoustic import AcousticModel
 from asr.model.latency import LatencyConfig, LatencyState
 from asr.segments import SegmentConfig
 
 RATE = 16_000
-BLOCK = 2560  # samples, 160 ms: five frames of the speech detector
-
-Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +46,9 @@ class LiveSetup:
 
 @dataclass(frozen=True, eq=False)
 class OpenUtterance:
-    """Pass one over the utterance that is open: how many of its samples were taken, and what they said."""
+    """Pass one over the utterance that is open: what its frames have said so far."""
 
-    start: int
-    taken: int
-    framer: FramerState
+    start: int  # its first sample in the stream
     encoder: LatencyState
     frames: int = 0  # decoded so far
     last_id: int = 0  # of the last frame: a token that goes on across a border is one token
@@ -63,24 +56,41 @@ class OpenUtterance:
 
 
 @dataclass(frozen=True, eq=False)
-class LiveState:
-    """A stream's whole memory. Pickles; does not grow with time."""
+class ReadingState:
+    """What the second half remembers of a stream. Pickles; does not grow with time."""
 
     stream: str
-    cutter: CutterState
-    tail: Samples = field(default_factory=lambda: np.zeros(0, np.float32))  # less than a block
     utterance: int = 0
     seq: int = 0
     open: OpenUtterance | None = None
     said: str = ""  # the last partial's text
 
 
+@dataclass(frozen=True, eq=False)
+class LiveState:
+    """A stream's whole memory: of both halves. Pickles; does not grow with time."""
+
+    hearing: HearingState
+    reading: ReadingState
+
+    @property
+    def open(self) -> OpenUtterance | None:
+        """The utterance that is being spoken."""
+        return self.reading.open
+
+    @property
+    def said(self) -> str:
+        """Its last partial's text."""
+        return self.reading.said
+
+
 Step = tuple[LiveState, list[Event]]
+Reading = tuple[ReadingState, list[Event]]
 
 
 def start(stream: str = "") -> LiveState:
     """A stream before its first sample."""
-    return LiveState(stream, cutting.start())
+    return LiveState(hearing.start(), ReadingState(stream))
 
 
 def step(setup: LiveSetup, state: LiveState, samples: Samples) -> Step:
@@ -90,34 +100,32 @@ def step(setup: LiveSetup, state: LiveState, samples: Samples) -> Step:
 
 def finish(setup: LiveSetup, state: LiveState) -> list[Event]:
     """The stream has ended: the last utterance's final. Nothing that was pushed is left out."""
-    cutter, cuts = cutting.step(setup.segments, state.cutter, state.tail)
-    _, events = _finals(setup, state, [*cuts, *cutting.finish(setup.segments, cutter)])
-    return events
+    return read_many(setup, [(state.reading, [hearing.finish(setup.segments, state.hearing)])])[0][1]
 
 
 def step_many(setup: LiveSetup, streams: Sequence[tuple[LiveState, Samples]]) -> list[Step]:
     """`step` of many streams, the network's windows of all of them together; each stream gets what it gets alone."""
-    states = [replace(state, tail=np.concatenate([state.tail, samples])) for state, samples in streams]
+    given = [(state.hearing, samples) for state, samples in streams]
+    listened = hearing.step_many(setup.features, setup.segments, given)
+    blocks = [(state.reading, heard) for (state, _), (_, heard) in zip(streams, listened, strict=True)]
+    read = read_many(setup, blocks)
+    return [(LiveState(ears, words), said) for (ears, _), (words, said) in zip(listened, read, strict=True)]
+
+
+def read_many(setup: LiveSetup, streams: Sequence[tuple[ReadingState, Sequence[Heard]]]) -> list[Reading]:
+    """The second half: what was heard of many streams, block by block, becomes events."""
+    states: list[ReadingState] = [state for state, _ in streams]
     events: list[list[Event]] = [[] for _ in states]
-    while ready := [i for i, state in enumerate(states) if len(state.tail) >= BLOCK]:
-        given = [(states[i].cutter, states[i].tail[:BLOCK]) for i in ready]
-        for i, (cutter, cuts) in zip(ready, cutting.step_many(setup.segments, given), strict=True):
-            states[i], said = _listen(setup, states[i], cutter, cuts)
+    for turn in range(max((len(heard) for _, heard in streams), default=0)):
+        blocks = {i: heard[turn] for i, (_, heard) in enumerate(streams) if turn < len(heard)}
+        for i, block in blocks.items():
+            states[i], said = _finals(setup, states[i], block.cuts)
             events[i] += said
-        _encode(setup, states, events, [i for i in ready if states[i].open is not None])
-    return [(replace(state, tail=state.tail.copy()), said) for state, said in zip(states, events, strict=True)]
+        _encode(setup, states, events, {i: block for i, block in blocks.items() if block.open_start is not None})
+    return list(zip(states, events, strict=True))
 
 
-def _listen(setup: LiveSetup, state: LiveState, cutter: CutterState, cuts: list[Cut]) -> Step:
-    """After a block has been through the cutter: finals of utterances that end in it, and the one open after it."""
-    state, events = _finals(setup, replace(state, cutter=cutter, tail=state.tail[BLOCK:]), cuts)
-    if cutter.open_start is not None and state.open is None:
-        begin = OpenUtterance(cutter.open_start, 0, spectral.start(setup.features), latency.start(setup.model))
-        state = replace(state, open=begin)
-    return state, events
-
-
-def _finals(setup: LiveSetup, state: LiveState, cuts: list[Cut]) -> Step:
+def _finals(setup: LiveSetup, state: ReadingState, cuts: Sequence[Cut]) -> Reading:
     events: list[Event] = []
     for utterance in setup.finals(cuts) if cuts else []:
         if utterance.words or state.said:  # an empty final takes back a partial; without one there is nothing to say
@@ -138,19 +146,16 @@ def _finals(setup: LiveSetup, state: LiveState, cuts: list[Cut]) -> Step:
     return state, events
 
 
-def _encode(setup: LiveSetup, states: list[LiveState], events: list[list[Event]], chosen: list[int]) -> None:
-    """Pass one over the new samples of every open utterance, all windows together; entries of `chosen` are replaced."""
-    given = []
+def _encode(setup: LiveSetup, states: list[ReadingState], events: list[list[Event]], blocks: dict[int, Heard]) -> None:
+    """Pass one over the fresh frames of every open utterance, all windows together; replaces entries of `states`."""
+    device = setup.model.mean.device
     opens: list[OpenUtterance] = []
-    for i in chosen:
-        utterance = states[i].open
-        assert utterance is not None
-        fresh = states[i].cutter.open_samples[utterance.taken :]
-        framer, frames = spectral.step(setup.features, utterance.framer, torch.from_numpy(fresh))
-        opens.append(replace(utterance, framer=framer, taken=utterance.taken + len(fresh)))
-        given.append((utterance.encoder, frames.to(setup.model.mean.device)))
+    for i, block in blocks.items():
+        assert block.open_start is not None
+        opens.append(states[i].open or OpenUtterance(block.open_start, latency.start(setup.model)))
+    given = [(x.encoder, block.frames.to(device)) for x, block in zip(opens, blocks.values(), strict=True)]
     for i, utterance, (encoder, log_probs) in zip(
-        chosen, opens, latency.step_many(setup.model, setup.latency, given, (setup.head,)), strict=True
+        blocks, opens, latency.step_many(setup.model, setup.latency, given, (setup.head,)), strict=True
     ):
         heard = _extended(replace(utterance, encoder=encoder), log_probs[setup.head].cpu())
         states[i], said = _partial(setup, replace(states[i], open=heard))
@@ -174,7 +179,7 @@ def _extended(utterance: OpenUtterance, log_probs: torch.Tensor) -> OpenUtteranc
     )
 
 
-def _partial(setup: LiveSetup, state: LiveState) -> Step:
+def _partial(setup: LiveSetup, state: ReadingState) -> Reading:
     """A partial, if there is more to say than before. Decoded frames stay; only the last word may still grow."""
     utterance = state.open
     assert utterance is not None
@@ -202,5 +207,5 @@ class Live:
     def finish(self) -> list[Event]:
         """The last words."""
         events = finish(self._setup, self.state)
-        self.state = start(self.state.stream)
+        self.state = start(self.state.reading.stream)
         return events

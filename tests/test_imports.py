@@ -17,6 +17,7 @@ HOUSE = [
     ["asr.lm"],
     ["asr.segments"],
     ["asr.cutting"],
+    ["asr.hearing"],
     ["asr.events"],
     ["asr.live"],
     ["asr.recognizer"],
