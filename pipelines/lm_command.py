@@ -21,6 +21,9 @@ def build(
     prune: Annotated[
         str, typer.Option(help="drop n-grams seen at most so often, by order: '0 1 2'; 0 keeps all")
     ] = "0",
+    entropy: Annotated[
+        float | None, typer.Option(help="then drop n-grams whose loss raises perplexity by less than this, as 1e-8")
+    ] = None,
     words: Annotated[
         str | None, typer.Option(help="only these words: a file of them, or how many of the commonest")
     ] = None,
@@ -31,6 +34,7 @@ def build(
     from asr.lm.arpa import write_arpa
     from asr.lm.counting import count_ngrams, read_lines
     from asr.lm.kneser_ney import choose_words, estimate
+    from asr.lm.pruning import prune_by_entropy
 
     try:
         thresholds = [int(number) for number in prune.replace(",", " ").split()]
@@ -43,6 +47,8 @@ def build(
         counts = count_ngrams(read_lines(texts), order=order, scratch=Path(folder))
         print(f"counted in {time.monotonic() - started:.0f} s", file=sys.stderr)
         orders = estimate(counts, prune=thresholds, words=choose_words(counts, words))
+        if entropy is not None:
+            orders = prune_by_entropy(counts, orders, entropy)
         sizes = write_arpa(counts, orders, out)
     print(f"{out}: {' + '.join(map(str, sizes))} n-grams, {time.monotonic() - started:.0f} s", file=sys.stderr)
 

@@ -1,5 +1,6 @@
 """`asr train`: a run in a folder, begun or resumed."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,10 +23,17 @@ def train(
     from asr.training.loop import TrainingRun
 
     settings = read_training_config(config, change or [])
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # one of several processes that torchrun started
+        import torch
+
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     folder = run or Path("runs") / config.stem
     training = TrainingRun(settings, folder, device=str(choose_device(device)))
     if training.state.step:
         print(f"{folder}: going on after step {training.state.step}", file=sys.stderr)
+    if not training.group.leads:
+        training.run(lambda _: None)
+        return
     with Reporter(folder) as reporter:
         training.run(reporter)
     print(folder / "last")
@@ -47,7 +55,7 @@ def read_training_config(path: Path, changes: list[str]) -> "TrainingConfig":
         noise=data.noise and path.parent / data.noise,
         rooms=data.rooms and path.parent / data.rooms,
     )
-    return dataclasses.replace(settings, data=found)
+    return dataclasses.replace(settings, data=found, initial=settings.initial and path.parent / settings.initial)
 
 
 class Reporter:

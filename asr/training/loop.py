@@ -16,18 +16,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from asr.data.batches import Batch, ClipStore, TrainingBatches, gather_examples, load_batches, plan_epoch
 from asr.data.batches import read_training_audio as read_audio
 from asr.data.manifest import Example, read_manifest
+from asr.errors import ConfigError
 from asr.features.spectral import extract
 from asr.model.acoustic import AcousticModel
-from asr.model.bundle import Bundle, save_bundle
+from asr.model.bundle import Bundle, load_bundle, save_bundle
 from asr.model.units import Units, build_units, load_units, save_units
 from asr.training.config import TrainingConfig
 from asr.training.loss import ctc_losses, total_loss
+from asr.training.parallel import Group
 from asr.training.state import TrainingState, load_state, newest_state, save_state
 from asr.training.validation import greedy_wer
 from asr.training.windowed import divergence, encode_windowed
@@ -45,6 +48,7 @@ class Progress:
     gradient_norm: float
     hours: float  # of audio trained on so far
     speed: float  # audio seconds a wall second, over this step
+    stopped: bool  # Ctrl-C: this was the last step
     dev_wer: float | None = None  # percent, greedy, where it was just measured
 
 
@@ -54,37 +58,49 @@ class TrainingRun:
     def __init__(self, config: TrainingConfig, folder: Path, *, device: str = "cpu") -> None:
         torch.manual_seed(config.seed)
         self.config, self.folder, self.device = config, folder, torch.device(device)
+        self.group = Group.current()
+        self.bf16 = config.uses_bf16(self.device)
         folder.mkdir(parents=True, exist_ok=True)
-        self.units = self._units()
+        initial = None if config.initial is None else load_bundle(config.initial)
+        self.units = self._units() if initial is None else initial.units
         self.noises = ClipStore(config.data.noise)
         self.rooms = ClipStore(config.data.rooms, config.data.longest_room_s)
-        self.state = self._begin()
+        self.state = self._begin(initial)
         self._batches: Iterator[Batch] = iter(())
         self._left = 0
 
     def run(self, report: Callable[[Progress], None]) -> None:
         """All steps to the end, saved and measured on the way. Ctrl-C ends the step, saves and raises on.
 
-        A kill loses at most `save_every` steps.
+        A kill loses at most `save_every` steps. In a group, the first process alone measures, saves and reports.
         """
         total = self.config.optimiser.total_steps
         with _deferred_interrupt() as interrupted:
             while self.state.step < total:
-                progress = self.advance()
-                last = self.state.step == total or interrupted.is_set()
-                if self.state.step == total or self.state.step % self.config.evaluate_every == 0:
-                    progress = dataclasses.replace(progress, dev_wer=self.measure())
-                if last or self.state.step % self.config.save_every == 0:
-                    self.save()
-                report(progress)
-                self._log(progress)
-                if interrupted.is_set():
+                progress = self.advance(stop=interrupted.is_set())
+                if self.group.leads:
+                    self._keep(progress, report)
+                if progress.stopped:
                     raise KeyboardInterrupt
 
-    def advance(self) -> Progress:
-        """One step: the next batch, its loss, an update of the weights and of their average."""
+    def _keep(self, progress: Progress, report: Callable[[Progress], None]) -> None:
+        ended = self.state.step == self.config.optimiser.total_steps
+        if ended or self.state.step % self.config.evaluate_every == 0:
+            progress = dataclasses.replace(progress, dev_wer=self.measure())
+        if ended or progress.stopped or self.state.step % self.config.save_every == 0:
+            self.save()
+        report(progress)
+        self._log(progress)
+
+    def advance(self, *, stop: bool = False) -> Progress:
+        """One step: the next batch, its loss, an update of the weights and of their average.
+
+        `stop`: this process was asked to; `stopped` of the progress tells whether any of its group was.
+        """
         began = time.perf_counter()
         batch = self._next_batch()
+        seeds = np.random.SeedSequence([self.config.seed, self.state.step, self.group.rank])
+        torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropout: a step made again is the same step
         rate = self.config.optimiser.rate_at(self.state.step)
         for group in self.state.optimiser.param_groups:
             group["lr"] = rate
@@ -93,12 +109,14 @@ class TrainingRun:
         loss = total_loss(self.config.model, losses) + (0.0 if pull is None else pull)
         self.state.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        stopped = self.group.average_gradients(self.state.model.parameters(), stop=stop)
         norm = torch.nn.utils.clip_grad_norm_(self.state.model.parameters(), self.config.optimiser.clip_norm)
         if torch.isfinite(norm):
             self.state.optimiser.step()
             self._average()
         self.state.step += 1
-        self.state.hours += batch.seconds / 3600
+        seconds = batch.seconds * self.group.size  # the others' batches are of like size
+        self.state.hours += seconds / 3600
         return Progress(
             step=self.state.step,
             total_steps=self.config.optimiser.total_steps,
@@ -107,14 +125,15 @@ class TrainingRun:
             rate=rate,
             gradient_norm=float(norm),
             hours=self.state.hours,
-            speed=batch.seconds / (time.perf_counter() - began),
+            stopped=stopped,
+            speed=seconds / (time.perf_counter() - began),
         )
 
     def measure(self) -> float | None:
         """Greedy WER (percent) of the averaged weights on dev; the best so far is kept as `best/`."""
         if self.config.data.dev is None:
             return None
-        wer = greedy_wer(self.bundle(), read_manifest(self.config.data.dev), device=self.device)
+        wer = greedy_wer(self.bundle(), read_manifest(self.config.data.dev), device=self.device, bf16=self.bf16)
         if wer < self.state.best_wer:
             self.state.best_wer = wer
             save_bundle(self.bundle(), self.folder / "best")
@@ -133,13 +152,15 @@ class TrainingRun:
         metrics = {"steps": self.state.step, "hours_seen": self.state.hours, "best_dev_wer": self.state.best_wer}
         return Bundle(self.state.average, self.config.features, self.units, metrics=metrics)
 
-    def _begin(self) -> TrainingState:
+    def _begin(self, initial: Bundle | None) -> TrainingState:
         heads = self.config.model.heads
         model = AcousticModel(
             self.config.model, {name: len(self.units[head.units].tokens) for name, head in heads.items()}
         )
-        _, examples, _ = self._epoch(1)
-        set_normalisation(model, self.config, examples)
+        if initial is None:
+            set_normalisation(model, self.config, self._epoch(1)[1])
+        else:
+            _start_from(model, initial)
         model.to(self.device)
         optimiser = torch.optim.AdamW(
             model.parameters(), weight_decay=self.config.optimiser.weight_decay, betas=(0.9, 0.98)
@@ -154,19 +175,19 @@ class TrainingRun:
         """The units of every head: the folder's, where a run began before, else new ones from the training text."""
         folder = self.folder / "units"
         kinds = sorted({head.units for head in self.config.model.heads.values()})
-        if folder.exists():
-            return {kind: load_units(folder, kind) for kind in kinds}
-        texts = [x.text for manifest in self.config.data.train for x in read_manifest(manifest) if x.text]
-        units = {kind: build_units(kind, texts, self.config.data.subwords) for kind in kinds}
-        folder.mkdir()
-        for kind, made in units.items():
-            save_units(made, folder, kind)
-        return units
+        if self.group.leads and not folder.exists():
+            texts = [x.text for manifest in self.config.data.train for x in read_manifest(manifest) if x.text]
+            made = {kind: build_units(kind, texts, self.config.data.subwords) for kind in kinds}
+            folder.mkdir()
+            for kind, units in made.items():
+                save_units(units, folder, kind)
+        self.group.wait()
+        return {kind: load_units(folder, kind) for kind in kinds}
 
     def _epoch(self, epoch: int) -> tuple[list[list[int]], list[Example], int]:
         sources = list(self.config.data.train.items())
         examples = gather_examples(sources, seed=self.config.seed, epoch=epoch)
-        plan = plan_epoch(examples, self.config.data.batches, seed=self.config.seed, epoch=epoch)
+        plan = self.group.share(plan_epoch(examples, self.config.data.batches, seed=self.config.seed, epoch=epoch))
         return plan, examples, len(plan)
 
     def _next_batch(self) -> Batch:
@@ -198,11 +219,10 @@ class TrainingRun:
 
     def _losses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
         """Each head's CTC loss, of the full pass or of windows; for windows, what pulls them to the full pass."""
-        bf16 = self.config.precision == "bf16"
         model, features, lengths = self.state.model, batch.features.to(self.device), batch.lengths.to(self.device)
         options = self.config.windowed
         windows = options.draw(seed=self.config.seed, step=self.state.step) if options else None
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             encoded = model(features, lengths)
             windowed = encode_windowed(model, features, lengths, windows) if windows else None
         targets = {name: batch.targets[head.units] for name, head in self.config.model.heads.items()}
@@ -233,6 +253,13 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
         yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _start_from(model: AcousticModel, initial: Bundle) -> None:
+    try:
+        model.load_state_dict(initial.model.state_dict())
+    except RuntimeError as error:
+        raise ConfigError("initial", f"expected a bundle of the network that `model` describes: {error}") from error
 
 
 def set_normalisation(model: AcousticModel, config: TrainingConfig, examples: list[Example], sample: int = 300) -> None:

@@ -1,4 +1,4 @@
-"""What a training run is at a step, on disk and back: weights, their average, the optimiser, and the random numbers.
+"""What a training run is at a step, on disk and back: weights, their average, the optimiser, counters.
 
 No pickle.
 """
@@ -40,8 +40,7 @@ def save_state(state: TrainingState, folder: Path) -> None:
     """Write under a temporary name, then rename."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    tensors = {"rng": torch.get_rng_state()}
-    tensors |= {f"model.{name}": x for name, x in state.model.state_dict().items()}
+    tensors = {f"model.{name}": x for name, x in state.model.state_dict().items()}
     tensors |= {f"average.{name}": x for name, x in state.average.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": x for name, x in moments.items()}
@@ -70,7 +69,6 @@ def load_state(state: TrainingState, folder: Path) -> None:
     state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
     for name in _COUNTERS:
         setattr(state, name, counters[name])
-    torch.set_rng_state(tensors["rng"])
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

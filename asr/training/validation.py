@@ -10,13 +10,13 @@ from asr.features.spectral import extract
 from asr.model.bundle import Bundle
 
 
-def greedy_wer(bundle: Bundle, examples: list[Example], *, device: torch.device, batch: int = 16) -> float:
+def greedy_wer(bundle: Bundle, examples: list[Example], *, device: torch.device, bf16: bool, batch: int = 16) -> float:
     """Percent, of the first head that writes text (subword or character)."""
     head = next(name for name, x in bundle.model.config.heads.items() if x.units != "phoneme")
     units = bundle.units[bundle.model.config.heads[head].units]
     by_length = sorted((x for x in examples if x.text), key=lambda x: x.duration)
     hypotheses: list[str] = []
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for first in range(0, len(by_length), batch):
             chosen = by_length[first : first + batch]
             frames = [extract(bundle.features, torch.from_numpy(read_training_audio(x.audio))) for x in chosen]

@@ -12,6 +12,7 @@ from asr.lm.arpa import write_arpa
 from asr.lm.counting import BEGIN, count_ngrams, read_lines
 from asr.lm.kneser_ney import choose_words, discounts, estimate
 from asr.lm.perplexity import perplexity
+from asr.lm.pruning import prune_by_entropy
 from pipelines.command import app
 
 HERE = Path(__file__).parent
@@ -24,9 +25,19 @@ def ngrams(path: Path) -> Ngrams:
     return {row[1]: (float(row[0]), *map(float, row[2:])) for row in rows if len(row) > 1}
 
 
-def build(folder: Path, *, chunk: int = 1 << 20, prune: tuple[int, ...] = (), words: str | None = None) -> Path:
+def build(
+    folder: Path,
+    *,
+    chunk: int = 1 << 20,
+    prune: tuple[int, ...] = (),
+    words: str | None = None,
+    entropy: float | None = None,
+) -> Path:
     counts = count_ngrams(read_lines([SENTENCES]), order=3, scratch=folder, chunk=chunk)
-    write_arpa(counts, estimate(counts, prune=prune, words=choose_words(counts, words)), folder / "lm.arpa")
+    orders = estimate(counts, prune=prune, words=choose_words(counts, words))
+    if entropy is not None:
+        orders = prune_by_entropy(counts, orders, entropy)
+    write_arpa(counts, orders, folder / "lm.arpa")
     return folder / "lm.arpa"
 
 
@@ -47,11 +58,14 @@ def test_chunks_do_not_show_in_the_model(tmp_path: Path, chunk: int) -> None:
     assert build(tmp_path, chunk=chunk).read_text() == build(tmp_path / "whole").read_text()
 
 
-@pytest.mark.parametrize(("prune", "words"), [((), None), ((0, 1), None), ((), "50")])
+@pytest.mark.parametrize(
+    ("prune", "words", "entropy"),
+    [((), None, None), ((0, 1), None, None), ((), "50", None), ((), None, 2e-4), ((0, 0, 1), None, 1e-3)],
+)
 def test_after_each_context_the_words_share_one_probability(
-    tmp_path: Path, prune: tuple[int, ...], words: str | None
+    tmp_path: Path, prune: tuple[int, ...], words: str | None, entropy: float | None
 ) -> None:
-    model = ngrams(build(tmp_path, prune=prune, words=words))
+    model = ngrams(build(tmp_path, prune=prune, words=words, entropy=entropy))
     singles = [word for word in model if " " not in word and word != "<s>"]
 
     def log10(words: tuple[str, ...]) -> float:
@@ -64,6 +78,17 @@ def test_after_each_context_the_words_share_one_probability(
     for context in [(), *contexts[1:400:13]]:
         if "</s>" not in context:
             assert sum(10 ** log10((*context, word)) for word in singles) == pytest.approx(1, abs=1e-5), context
+
+
+def test_entropy_pruning_drops_what_matters_least(tmp_path: Path) -> None:
+    whole = ngrams(build(tmp_path))
+    sizes, hesitations = [], []
+    for entropy in (0.0, 1e-4, 1e-3, 1e-2):
+        model = build(tmp_path, entropy=entropy)
+        sizes.append(len(ngrams(model)))
+        hesitations.append(perplexity(model, SENTENCES.read_text().splitlines()).including_unknown)
+    assert len(whole) >= sizes[0] > sizes[1] > sizes[2] > sizes[3]
+    assert hesitations == sorted(hesitations)
 
 
 def test_a_number_of_words_keeps_the_commonest(tmp_path: Path) -> None:

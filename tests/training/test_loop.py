@@ -38,9 +38,11 @@ def small_training(
     dropout: float = 0.1,
     workers: int = 0,
     windowed: WindowedConfig | None = None,
+    initial: Path | None = None,
 ) -> TrainingConfig:
     return TrainingConfig(
         windowed=windowed,
+        initial=initial,
         data=DataConfig(train={manifest: 1.5}, workers=workers, batches=BatchConfig(seconds=3.0)),
         model=small_config(cell=cell, dropout=dropout),
         optimiser=OptimiserConfig(rate=0.01, warmup_steps=3, total_steps=10, decay_steps=3),
