@@ -17,6 +17,7 @@ from pipelines.align_command import align
 from pipelines.compare_command import compare
 from pipelines.doctor_command import doctor
 from pipelines.evaluate_command import evaluate
+from pipelines.inspect_command import inspect
 from pipelines.live_command import live
 from pipelines.lm_command import app as lm
 from pipelines.train_command import train
@@ -34,6 +35,7 @@ app.command("live")(live)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("align")(align)
+app.command("inspect")(inspect)
 app.command("train")(train)
 app.add_typer(lm, name="lm")
 app.command("doctor")(doctor)

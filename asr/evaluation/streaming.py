@@ -75,38 +75,47 @@ class Listened:
         return " ".join(text for text in texts if text)
 
 
-def listen(stream: LiveStream, samples: Samples, *, chunk_s: float = CHUNK_S) -> Listened:
-    """Push (S,) samples in chunks of so many seconds, then finish, with the simulated clock at hand."""
+def listen(
+    stream: LiveStream, samples: Samples, *, chunk_s: float = CHUNK_S, clock: Callable[[], float] | None = None
+) -> Listened:
+    """Push (S,) samples in chunks of so many seconds, then finish, with the simulated time at hand.
+
+    `clock` measures the work, in seconds (None: the process's own); one that stands still gives the times of a
+    machine that needs none.
+    """
+    clock = clock or time.perf_counter
     size = max(1, round(chunk_s * SAMPLE_RATE))
     heard: list[Heard] = []
     free_at, total = 0.0, 0.0
     for first in range(0, len(samples), size):
         chunk = samples[first : first + size]
-        events, work = _timed(partial(stream.push, chunk))
+        events, work = _timed(partial(stream.push, chunk), clock)
         free_at, total = max(free_at, (first + len(chunk)) / SAMPLE_RATE) + work, total + work
         heard += [Heard(event, free_at, work) for event in events]
-    events, work = _timed(stream.finish)
+    events, work = _timed(stream.finish, clock)
     free_at = max(free_at, len(samples) / SAMPLE_RATE) + work
     heard += [Heard(event, free_at, work) for event in events]
     return Listened(tuple(heard), len(samples) / SAMPLE_RATE, total + work, work)
 
 
-def _timed(work: Callable[[], list[Event]]) -> tuple[list[Event], float]:
-    began = time.perf_counter()
-    return work(), time.perf_counter() - began
+def _timed(work: Callable[[], list[Event]], clock: Callable[[], float]) -> tuple[list[Event], float]:
+    began = clock()
+    return work(), clock() - began
 
 
 @dataclass(frozen=True)
-class _SeenPartial:
+class SeenPartial:
+    """A partial, and when it appeared (seconds)."""
+
     event: Partial
     at_s: float
 
 
 @dataclass(frozen=True)
-class _SeenUtterance:
+class SeenUtterance:
     """What was seen of one utterance that has a final."""
 
-    partials: tuple[_SeenPartial, ...]
+    partials: tuple[SeenPartial, ...]
     final: Final
     at_s: float
     work_s: float
@@ -121,15 +130,15 @@ class _SeenUtterance:
         return " ".join(word.text for word in event.words[:count] if word.start_s < self.final.end_s)
 
 
-def utterances_of(listened: Listened) -> list[_SeenUtterance]:
+def utterances_of(listened: Listened) -> list[SeenUtterance]:
     """The partials and the final of each utterance."""
     found = []
     spoken = [x for x in listened.heard if isinstance(x.event, Partial | Final)]
     for _, group in groupby(spoken, key=lambda x: getattr(x.event, "utterance", -1)):
         *before, last = group
-        partials = tuple(_SeenPartial(x.event, x.at_s) for x in before if isinstance(x.event, Partial))
+        partials = tuple(SeenPartial(x.event, x.at_s) for x in before if isinstance(x.event, Partial))
         if isinstance(last.event, Final):
-            found.append(_SeenUtterance(partials, last.event, last.at_s, last.work_s))
+            found.append(SeenUtterance(partials, last.event, last.at_s, last.work_s))
     return found
 
 
@@ -217,7 +226,7 @@ def _first_partial_delays(run: Listened) -> list[float]:
     return [_first_seen(x, shown) - x.final.words[0].start_s for x in seen if x.final.words]
 
 
-def _first_seen(seen: _SeenUtterance, shown: Sequence[_SeenPartial]) -> float:
+def _first_seen(seen: SeenUtterance, shown: Sequence[SeenPartial]) -> float:
     """When the first partial had a word of this utterance; the final, where none had before it."""
     begin = seen.final.words[0].start_s - SAME_S
     found = (x.at_s for x in shown if any(begin <= word.start_s for word in x.event.words))
@@ -237,7 +246,7 @@ def _word_delays(run: Listened) -> list[float]:
     return [at - word.end_s for at, word in zip(found, run.words, strict=True) if at is not None]
 
 
-def _stable_words(seen: Sequence[_SeenUtterance]) -> tuple[int, int]:
+def _stable_words(seen: Sequence[SeenUtterance]) -> tuple[int, int]:
     """How many words the last partials called stable, and how many of them the finals do not have in their place."""
     found = align([x.final.text for x in seen], [x.last_partial(stable=True) for x in seen])
     counts = sum((x.counts for x in found), Counts())

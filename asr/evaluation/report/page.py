@@ -51,14 +51,14 @@ def _write(
     normalise: Normaliser,
     comparisons: Sequence[Comparison],
 ) -> None:
-    before, after = _asset("report.html").split("{{data}}")
+    before, after = asset("report.html").split("{{data}}")
     title = escape(" and ".join(x["name"] for x in summaries))
-    before = before.replace("{{title}}", title).replace("{{report.css}}", _asset("report.css"))
+    before = before.replace("{{title}}", title).replace("{{report.css}}", asset("report.css"))
     stream.write(before.replace("{{content}}", _content(summaries, comparisons)))
     audio = list(_write_audio(stream, results[0].answers))
     rows = list(utterance_rows(results, normalise, audio))
-    stream.write(_data("data", {"systems": [x["name"] for x in summaries], "utterances": rows}))
-    stream.write(after.replace("{{report.js}}", _asset("report.js")))
+    stream.write(data_element("data", {"systems": [x["name"] for x in summaries], "utterances": rows}))
+    stream.write(after.replace("{{report.js}}", asset("report.js")))
 
 
 def _content(summaries: Sequence[Plain], comparisons: Sequence[Comparison]) -> str:
@@ -127,11 +127,12 @@ def _round(value: float) -> float | None:
     return None if value != value else round(value, 3)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file that lies beside this one."""
     return (files("asr.evaluation.report") / name).read_text(encoding="utf-8")
 
 
-def _data(name: str, value: Any) -> str:
+def data_element(name: str, value: Any) -> str:
     """JSON that cannot end the element it is in."""
     text = json.dumps(without_nan(value), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{text}</script>\n'
