@@ -74,6 +74,12 @@ def _cut(
     return CutterState(listening, segmenting, kept[forget:].copy(), state.kept_from + forget), cuts
 
 
+def expected(config: SegmentConfig, state: CutterState, silence_s: float) -> Cut | None:
+    """The open utterance as it will be cut if the silence, of `silence_s` or more by now, goes on; else None."""
+    span = segments.expected(config, state.segments, silence_s)
+    return None if span is None else _cuts([span], state.kept, state.kept_from)[0]
+
+
 def finish(config: SegmentConfig, state: CutterState) -> list[Cut]:
     """The last utterance, if one was open."""
     segmenting, spans = segments.step(config, state.segments, detector.finish(state.detector))

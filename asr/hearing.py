@@ -15,9 +15,11 @@ from asr import cutting
 from asr.cutting import Cut, CutterState
 from asr.features import spectral
 from asr.features.spectral import FeatureConfig, FramerState
-from asr.segments import SegmentConfig
+from asr.segments import SegmentConfig, Span
 
 BLOCK = 2560  # samples, 160 ms: five frames of the speech detector
+MOST = 8 * BLOCK  # samples of an utterance made into frames in one block: after a cut the rest comes without a jam
+AHEAD_S = 0.4  # silence after which an open utterance is given as it may end; more: less work in vain, later finals
 
 Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
 
@@ -29,6 +31,7 @@ class Heard:
     cuts: tuple[Cut, ...]
     open_start: int | None = None  # its first sample in the stream; None: no utterance is open
     frames: Tensor = field(default_factory=lambda: torch.zeros(0, 0))  # (T, F), its fresh feature frames
+    ahead: Cut | None = None  # it, as it will be cut if the silence goes on that has lasted AHEAD_S; given once
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,7 @@ class HearingState:
     open_start: int | None = None
     taken: int = 0  # samples of the open utterance that its frames have been made of
     framer: FramerState | None = None
+    ahead: Span | None = None  # the last that was given
 
     @property
     def samples(self) -> int:
@@ -56,7 +60,11 @@ def start() -> HearingState:
 
 
 def step_many(
-    features: FeatureConfig, segments: SegmentConfig, streams: Sequence[tuple[HearingState, Samples]]
+    features: FeatureConfig,
+    segments: SegmentConfig,
+    streams: Sequence[tuple[HearingState, Samples]],
+    *,
+    ahead_s: float = AHEAD_S,
 ) -> list[Hearing]:
     """Take each stream's (S,) float32 at 16 kHz, S may be 0; give its whole blocks, the detector over all together."""
     states = [replace(state, tail=np.concatenate([state.tail, samples])) for state, samples in streams]
@@ -65,6 +73,7 @@ def step_many(
         given = [(states[i].cutter, states[i].tail[:BLOCK]) for i in ready]
         for i, (cutter, cuts) in zip(ready, cutting.step_many(segments, given), strict=True):
             states[i], block = _listen(features, replace(states[i], tail=states[i].tail[BLOCK:]), cutter, cuts)
+            states[i], block = _look_ahead(segments, states[i], block, ahead_s)
             heard[i].append(block)
     return [(replace(state, tail=state.tail.copy()), blocks) for state, blocks in zip(states, heard, strict=True)]
 
@@ -84,7 +93,17 @@ def _listen(
     if cuts or state.framer is None:  # one that has just begun
         state = HearingState(cutter, state.tail, cutter.open_start, 0, spectral.start(features))
     assert state.framer is not None
-    fresh = cutter.open_samples[state.taken :]
+    fresh = cutter.open_samples[state.taken : state.taken + MOST]
     framer, frames = spectral.step(features, state.framer, torch.from_numpy(fresh))
     state = replace(state, cutter=cutter, taken=state.taken + len(fresh), framer=framer)
     return state, Heard(tuple(cuts), state.open_start, frames)
+
+
+def _look_ahead(
+    segments: SegmentConfig, state: HearingState, block: Heard, ahead_s: float
+) -> tuple[HearingState, Heard]:
+    """With the open utterance as it may end, where that is new."""
+    ahead = cutting.expected(segments, state.cutter, ahead_s)
+    if ahead is None or ahead.span == state.ahead:
+        return state, block
+    return replace(state, ahead=ahead.span), replace(block, ahead=ahead)

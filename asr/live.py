@@ -1,18 +1,18 @@
 """Words while they are spoken: samples in, events out, by pure steps. Two passes.
 
-Pass one runs windows of the latency-controlled encoder over the open utterance and decodes greedily: partials. Pass
-two is the full pass over the utterance's own samples once its end is decided: the final, the same that `transcribe`
-gives. The first half of a step, without the network, is `asr.hearing`; the second is `read_many` here.
+Pass one runs windows of the latency-controlled encoder over the open utterance and decodes as far as it goes:
+partials. Pass two is the full pass over the utterance's own samples: the final, the same that `transcribe` gives. It
+is begun in the silence that may end an utterance, before that is sure: where speech goes on it was in vain, else the
+final is there when the end is decided. The first half of a step, without the network, is `asr.hearing`; the second is
+`read_many` here.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from asr import hearing
 from asr.cutting import Cut
-from asr.decoding.greedy import Token, decode_greedily, words_of
+from asr.decoding.partials import Growing, Partials
 from asr.decoding.words import Utterance
 from asr.events import Event, Final, Partial
 from asr.features.spectral import FeatureConfig
@@ -21,7 +21,7 @@ from asr.hearing import Heard, HearingState, Samples
 from asr.model import latency
 from asr.model.acoustic import AcousticModel
 from asr.model.latency import LatencyConfig, LatencyState
-from asr.segments import SegmentConfig
+from asr.segments import SegmentConfig, Span
 
 RATE = 16_000
 
@@ -32,16 +32,11 @@ class LiveSetup:
 
     model: AcousticModel
     features: FeatureConfig
-    head: str  # of pass one: one that writes text
-    pieces: tuple[str, ...]
+    partials: Partials  # pass one
     latency: LatencyConfig
     segments: SegmentConfig
     finals: Callable[[Sequence[Cut]], list[Utterance]]  # pass two
-
-    @property
-    def frame_s(self) -> float:
-        """Seconds from one output frame to the next."""
-        return self.features.hop * self.model.config.subsampling / self.features.sample_rate
+    ahead_s: float = hearing.AHEAD_S  # silence after which pass two begins; inf: once the utterance has ended
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +45,15 @@ class OpenUtterance:
 
     start: int  # its first sample in the stream
     encoder: LatencyState
-    frames: int = 0  # decoded so far
-    last_id: int = 0  # of the last frame: a token that goes on across a border is one token
-    tokens: tuple[Token, ...] = ()
+    heard: Growing
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Pass two over the open utterance as it will be if silence goes on."""
+
+    span: Span
+    utterance: Utterance
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,7 @@ class ReadingState:
     utterance: int = 0
     seq: int = 0
     open: OpenUtterance | None = None
+    begun: Begun | None = None
     said: str = ""  # the last partial's text
 
 
@@ -106,7 +108,7 @@ def finish(setup: LiveSetup, state: LiveState) -> list[Event]:
 def step_many(setup: LiveSetup, streams: Sequence[tuple[LiveState, Samples]]) -> list[Step]:
     """`step` of many streams, the network's windows of all of them together; each stream gets what it gets alone."""
     given = [(state.hearing, samples) for state, samples in streams]
-    listened = hearing.step_many(setup.features, setup.segments, given)
+    listened = hearing.step_many(setup.features, setup.segments, given, ahead_s=setup.ahead_s)
     blocks = [(state.reading, heard) for (state, _), (_, heard) in zip(streams, listened, strict=True)]
     read = read_many(setup, blocks)
     return [(LiveState(ears, words), said) for (ears, _), (words, said) in zip(listened, read, strict=True)]
@@ -118,16 +120,33 @@ def read_many(setup: LiveSetup, streams: Sequence[tuple[ReadingState, Sequence[H
     events: list[list[Event]] = [[] for _ in states]
     for turn in range(max((len(heard) for _, heard in streams), default=0)):
         blocks = {i: heard[turn] for i, (_, heard) in enumerate(streams) if turn < len(heard)}
+        known = _recognised(setup, {i: (states[i], block) for i, block in blocks.items()})
         for i, block in blocks.items():
-            states[i], said = _finals(setup, states[i], block.cuts)
+            states[i], said = _finals(setup, states[i], [known[i][cut.span] for cut in block.cuts])
+            if block.ahead is not None:
+                states[i] = replace(states[i], begun=Begun(block.ahead.span, known[i][block.ahead.span]))
             events[i] += said
         _encode(setup, states, events, {i: block for i, block in blocks.items() if block.open_start is not None})
     return list(zip(states, events, strict=True))
 
 
-def _finals(setup: LiveSetup, state: ReadingState, cuts: Sequence[Cut]) -> Reading:
+def _recognised(setup: LiveSetup, given: dict[int, tuple[ReadingState, Heard]]) -> dict[int, dict[Span, Utterance]]:
+    """Pass two over all streams' utterances that ended or may end, in one call, but for those that were begun."""
+    known: dict[int, dict[Span, Utterance]] = {}
+    wanted: list[tuple[int, Cut]] = []
+    for i, (state, block) in given.items():
+        known[i] = {state.begun.span: state.begun.utterance} if state.begun else {}
+        cuts = block.cuts if block.ahead is None else (*block.cuts, block.ahead)
+        wanted += [(i, cut) for cut in cuts if cut.span not in known[i]]
+    utterances = setup.finals([cut for _, cut in wanted]) if wanted else []
+    for (i, cut), utterance in zip(wanted, utterances, strict=True):
+        known[i][cut.span] = utterance
+    return known
+
+
+def _finals(setup: LiveSetup, state: ReadingState, utterances: Sequence[Utterance]) -> Reading:
     events: list[Event] = []
-    for utterance in setup.finals(cuts) if cuts else []:
+    for utterance in utterances:
         if utterance.words or state.said:  # an empty final takes back a partial; without one there is nothing to say
             events.append(
                 Final(
@@ -142,54 +161,39 @@ def _finals(setup: LiveSetup, state: ReadingState, cuts: Sequence[Cut]) -> Readi
                 )
             )
             state = replace(state, seq=state.seq + 1)
-        state = replace(state, utterance=state.utterance + 1, open=None, said="")
+        if state.open is not None:
+            setup.partials.forget(state.open.heard)
+        state = replace(state, utterance=state.utterance + 1, open=None, begun=None, said="")
     return state, events
 
 
 def _encode(setup: LiveSetup, states: list[ReadingState], events: list[list[Event]], blocks: dict[int, Heard]) -> None:
     """Pass one over the fresh frames of every open utterance, all windows together; replaces entries of `states`."""
-    device = setup.model.mean.device
+    device, head = setup.model.mean.device, setup.partials.head
     opens: list[OpenUtterance] = []
     for i, block in blocks.items():
         assert block.open_start is not None
-        opens.append(states[i].open or OpenUtterance(block.open_start, latency.start(setup.model)))
+        begin = OpenUtterance(block.open_start, latency.start(setup.model), setup.partials.start())
+        opens.append(states[i].open or begin)
     given = [(x.encoder, block.frames.to(device)) for x, block in zip(opens, blocks.values(), strict=True)]
     for i, utterance, (encoder, log_probs) in zip(
-        blocks, opens, latency.step_many(setup.model, setup.latency, given, (setup.head,)), strict=True
+        blocks, opens, latency.step_many(setup.model, setup.latency, given, (head,)), strict=True
     ):
-        heard = _extended(replace(utterance, encoder=encoder), log_probs[setup.head].cpu())
-        states[i], said = _partial(setup, replace(states[i], open=heard))
+        heard = setup.partials.extend(utterance.heard, log_probs[head].cpu())
+        states[i], said = _partial(replace(states[i], open=replace(utterance, encoder=encoder, heard=heard)))
         events[i] += said
 
 
-def _extended(utterance: OpenUtterance, log_probs: torch.Tensor) -> OpenUtterance:
-    """More frames decoded greedily: (T', V)."""
-    if not len(log_probs):
-        return utterance
-    found = decode_greedily(log_probs[None], torch.tensor([len(log_probs)]))[0]
-    tokens = [replace(x, start=x.start + utterance.frames, end=x.end + utterance.frames) for x in found]
-    known = list(utterance.tokens)
-    if tokens and known and utterance.last_id == tokens[0].id and tokens[0].start == utterance.frames:
-        known[-1] = replace(known[-1], end=tokens.pop(0).end)
-    return replace(
-        utterance,
-        frames=utterance.frames + len(log_probs),
-        last_id=int(log_probs[-1].argmax()),
-        tokens=(*known, *tokens),
-    )
-
-
-def _partial(setup: LiveSetup, state: ReadingState) -> Reading:
-    """A partial, if there is more to say than before. Decoded frames stay; only the last word may still grow."""
-    utterance = state.open
-    assert utterance is not None
-    start_s, now_s = utterance.start / RATE, utterance.frames * setup.frame_s
-    words = words_of(utterance.tokens, setup.pieces, frame_s=setup.frame_s, end_s=now_s)
-    text = " ".join(word.text for word in words)
+def _partial(state: ReadingState) -> Reading:
+    """A partial, if there is other to say than before."""
+    assert state.open is not None
+    heard, start_s = state.open.heard, state.open.start / RATE
+    text = " ".join(word.text for word in heard.words)
     if text == state.said:
         return state, []
-    placed = tuple(replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in words)
-    event = Partial(state.stream, state.seq, state.utterance, text, max(0, text.rfind(" ")), placed)
+    placed = tuple(replace(x, start_s=x.start_s + start_s, end_s=x.end_s + start_s) for x in heard.words)
+    stable = len(" ".join(word.text for word in heard.words[: heard.stable]))
+    event = Partial(state.stream, state.seq, state.utterance, text, stable, placed)
     return replace(state, seq=state.seq + 1, said=text), [event]
 
 

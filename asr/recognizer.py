@@ -8,15 +8,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from asr import cutting
 from asr.audio.reader import SAMPLE_RATE, read_blocks
 from asr.cutting import Cut
-from asr.decoding.decoder import GreedyReader, make_decoder
+from asr.decoding.decoder import BeamReader, GreedyReader, make_decoder
+from asr.decoding.hotwords import Hotword
+from asr.decoding.partials import BeamPartials, GreedyPartials, Partials
 from asr.decoding.words import Alternative, Transcript, Utterance, Word
-from asr.errors import AsrError, CheckpointError
+from asr.errors import AsrError, CheckpointError, ConfigError
 from asr.live import Live, LiveSetup
 from asr.model.bundle import Bundle, load_bundle
 from asr.model.engine import Engine, LogProbs, Samples
@@ -32,12 +35,18 @@ class Recognizer:
     """A loaded model. Its methods may be called from several threads; nothing is remembered between calls."""
 
     def __init__(
-        self, bundle: Bundle, *, device: str = "auto", precision: str = "auto", decoding: str = "auto"
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        decoding: str = "auto",
+        hotwords: Iterable[Hotword] = (),
     ) -> None:
         self.bundle = bundle
         self.engine = Engine(bundle, device=device, precision=precision)
         self.segments = SegmentConfig()
-        self.decoder = make_decoder(bundle, decoding)
+        self.decoder = make_decoder(bundle, decoding, tuple(hotwords))
 
     @classmethod
     def load(
@@ -47,12 +56,15 @@ class Recognizer:
         device: str = "auto",
         precision: str = "auto",
         decoding: str = "auto",
+        hotwords: Iterable[Hotword] = (),
     ) -> "Recognizer":
         """A model by its name in the package ("small") or its folder. Raises CheckpointError, ConfigError.
 
         `decoding`: "greedy", "beam" (lexicon and language model), or "auto": beam where the model brings them.
+        `hotwords`: phrases to expect, by the beam only; words that the lexicon lacks get a spelling.
         """
-        return cls(load_bundle(find_model(model)), device=device, precision=precision, decoding=decoding)
+        bundle = load_bundle(find_model(model))
+        return cls(bundle, device=device, precision=precision, decoding=decoding, hotwords=hotwords)
 
     @property
     def frame_s(self) -> float:
@@ -68,29 +80,50 @@ class Recognizer:
         found = self.engine.log_probs(utterances, self.decoder.heads)
         return [self._read(x, len(samples))[0] for x, samples in zip(found, utterances, strict=True)]
 
-    def live(self, *, delay_ms: float = 960.0, stream: str = "") -> Live:
+    def live(self, *, delay_ms: float = 960.0, stream: str = "", partials: str = "auto") -> Live:
         """A stream: `for event in live.push(samples)`, then `live.finish()`. Finals are what `transcribe` gives."""
-        return Live(self.live_setup(delay_ms=delay_ms), stream)
+        return Live(self.live_setup(delay_ms=delay_ms, partials=partials), stream)
 
-    def live_setup(self, *, delay_ms: float = 960.0) -> LiveSetup:
-        """What `asr.live`'s pure steps need, for those who keep the states themselves. Raises ConfigError."""
-        config = self.bundle.model.config
-        reader = GreedyReader(self.bundle)
-        frame_ms = 1000 * self.frame_s
+    def live_setup(
+        self, *, delay_ms: float = 960.0, partials: str = "auto", ahead_s: float = LiveSetup.ahead_s
+    ) -> LiveSetup:
+        """What `asr.live`'s pure steps need, for those who keep the states themselves. Raises ConfigError.
+
+        `partials`: "greedy", "beam" or "auto", as finals are. `ahead_s`: silence after which a final's work begins,
+        before the end of its utterance is sure; less: sooner finals, more work in vain; inf: never.
+        """
+        bidirectional, frame_ms = self.bundle.model.config.bidirectional, 1000 * self.frame_s
         return LiveSetup(
             model=self.engine.full_model,
             features=self.engine.features,
-            head=reader.head,
-            pieces=reader.units.tokens,
-            latency=LatencyConfig.of_delay(delay_ms, bidirectional=config.bidirectional, frame_ms=frame_ms),
+            partials=self._partials(partials),
+            latency=LatencyConfig.of_delay(delay_ms, bidirectional=bidirectional, frame_ms=frame_ms),
             segments=self.segments,
             finals=self.utterances,
+            ahead_s=ahead_s,
         )
 
+    def _partials(self, name: str) -> Partials:
+        if name not in ("auto", "greedy", "beam"):
+            raise ConfigError("partials", f"expected auto, greedy or beam, got {name!r}")
+        if name == "beam" and not isinstance(self.decoder, BeamReader):
+            raise ConfigError("partials", "a beam for partials needs one for finals; use --decoding beam or auto")
+        if isinstance(self.decoder, BeamReader) and name != "greedy":
+            return BeamPartials(self.decoder, frame_s=self.frame_s)
+        return GreedyPartials(GreedyReader(self.bundle), frame_s=self.frame_s)
+
     def utterances(self, cuts: Sequence[Cut]) -> list[Utterance]:
-        """The words of utterances cut out of a stream, timed from the stream's start."""
-        found = self.engine.log_probs([cut.samples for cut in cuts], self.decoder.heads)
+        """The words of utterances cut out of a stream, timed from the stream's start. For those who wait for them."""
+        heads = self.decoder.heads
+        if self.engine.alone:
+            return self.engine.side_by_side(partial(self._utterance, hurried=len(cuts) == 1), cuts)
+        found = self.engine.log_probs([cut.samples for cut in cuts], heads)
         return [_placed(cut, *self._read(x, len(cut.samples))) for cut, x in zip(cuts, found, strict=True)]
+
+    def _utterance(self, cut: Cut, *, hurried: bool = False) -> Utterance:
+        """On the CPU in the calling thread: others are at work on other utterances."""
+        log_probs = self.engine.log_probs_of_one(cut.samples, self.decoder.heads, hurried=hurried)
+        return _placed(cut, *self._read(log_probs, len(cut.samples)))
 
     def transcribe(self, source: Source, *, name: str | None = None) -> Transcript:
         """Everything said in a recording of any length, in flat memory. Raises AudioError."""
@@ -142,11 +175,7 @@ class Recognizer:
         yield group + cutting.finish(self.segments, state), state.samples
 
     def _utterances(self, cuts: list[Cut]) -> list[Utterance]:
-        if not self.engine.alone:
-            return self.utterances(cuts)
-        heads = self.decoder.heads  # on the CPU in this thread: others are at work on other utterances
-        found = (self.engine.log_probs_of_one(cut.samples, heads) for cut in cuts)
-        return [_placed(cut, *self._read(x, len(cut.samples))) for cut, x in zip(cuts, found, strict=True)]
+        return [self._utterance(cut) for cut in cuts] if self.engine.alone else self.utterances(cuts)
 
     def _read(self, log_probs: LogProbs, samples: int) -> tuple[tuple[Word, ...], tuple[Alternative, ...]]:
         return self.decoder.read(log_probs, frame_s=self.frame_s, end_s=samples / SAMPLE_RATE)

@@ -87,6 +87,14 @@ def step(
     return state, spans
 
 
+def expected(config: SegmentConfig, state: SegmentState, silence_s: float) -> Span | None:
+    """The open utterance as it will end if the silence goes on that has lasted `silence_s` and to its last sample."""
+    silence = (state.frames - state.last_speech) * FRAME / _RATE
+    if state.open_start is None or silence < max(silence_s, config.after_s):
+        return None
+    return Span(state.open_start, _end_of_speech(config, state), speech=True)
+
+
 def finish(config: SegmentConfig, state: SegmentState, samples: int) -> list[Span]:
     """The last spans of a stream of so many samples: whatever speech is still open ends here."""
     spans: list[Span] = []

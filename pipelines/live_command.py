@@ -28,6 +28,8 @@ def live(
     device: Annotated[str, typer.Option(help="to compute on: auto, cpu, cuda or mps")] = "auto",
     precision: Annotated[str, typer.Option(help="of finals: auto, fp32, bf16 or int8")] = "auto",
     decoding: Annotated[str, typer.Option(help="of finals: auto, greedy or beam")] = "auto",
+    partials: Annotated[str, typer.Option(help="auto (as finals), greedy or beam")] = "auto",
+    hotword: Annotated[list[str] | None, typer.Option(help="a phrase to expect, PHRASE or PHRASE=BOOST; again")] = None,
 ) -> None:
     """Write down what is said while it is said. Ctrl-C ends it and keeps the last words.
 
@@ -38,11 +40,13 @@ def live(
     if list_devices:
         _show_devices()
         return
+    from asr.decoding.hotwords import parse_hotwords
     from asr.recognizer import Recognizer
 
     sound = _sound(source, speed, microphone)
-    recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding)
-    stream = recognizer.live(delay_ms=delay_ms, stream=source or "microphone")
+    expected = parse_hotwords(hotword or ())
+    recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding, hotwords=expected)
+    stream = recognizer.live(delay_ms=delay_ms, stream=source or "microphone", partials=partials)
     screen = Screen(as_json=as_json, out=out)
     _listen(stream, sound, screen, save_audio)
 

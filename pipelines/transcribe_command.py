@@ -31,6 +31,7 @@ def transcribe(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or int8")] = "auto",
     decoding: Annotated[str, typer.Option(help="auto, greedy, or beam (lexicon and language model)")] = "auto",
+    hotword: Annotated[list[str] | None, typer.Option(help="a phrase to expect, PHRASE or PHRASE=BOOST; again")] = None,
     workers: Annotated[int, typer.Option(min=0, help="processes on Ray; what is done in --out is not done again")] = 0,
     address: Annotated[str | None, typer.Option(help="of a Ray cluster whose nodes all see the files")] = None,
     retry_failed: Annotated[bool, typer.Option(help="with --workers: try again what failed before")] = False,
@@ -57,12 +58,16 @@ def transcribe(
         from pipelines.batch.folder_batch import run_batch
         from pipelines.batch.pool import PoolConfig
 
+        if hotword:
+            raise ConfigError("--hotword", "not with --workers or --address yet; leave these out")
         config = PoolConfig(workers or 1, model, device, precision, decoding, address)
         status = run_batch(found, out, chosen, config, retry_failed=retry_failed)
         raise typer.Exit(status or (1 if failed else 0))
+    from asr.decoding.hotwords import parse_hotwords
     from asr.recognizer import Recognizer  # torch: only now, so that misuse is said at once
 
-    recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding)
+    expected = parse_hotwords(hotword or ())
+    recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding, hotwords=expected)
     failures = len(failed) + _transcribe_all(recognizer, found, chosen, out)
     raise typer.Exit(1 if failures else 0)
 

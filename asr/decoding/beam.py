@@ -4,15 +4,15 @@ Score of a hypothesis: Σ log p(token) + lm_weight · log10 p(words) + word_scor
 (+ second_weight · log p(reading) of another head: `asr.decoding.rescoring`).
 """
 
-import threading
 from dataclasses import dataclass
-from math import exp
+from itertools import pairwise
+from math import exp, log
 from pathlib import Path
 
 import numpy as np
 from flashlight.lib.text.decoder import (
-    LM,
     CriterionType,
+    DecodeResult,
     LexiconDecoder,
     LexiconDecoderOptions,
     SmearingMode,
@@ -22,11 +22,9 @@ from flashlight.lib.text.decoder.kenlm import KenLM
 from flashlight.lib.text.dictionary import Dictionary
 from torch import Tensor
 
-from asr.decoding.hotwords import Hotword, HotwordLM
-from asr.decoding.lexicon import Lexicon, token_ids
+from asr.decoding.hotwords import Door, Doors, Emissions, Hotword, spellings_of
+from asr.decoding.lexicon import Lexicon, Spelling, token_ids
 from asr.errors import CheckpointError, ConfigError
-
-Emissions = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 BLANK_ID = 0
 UNKNOWN = "<unk>"
@@ -46,6 +44,7 @@ class BeamConfig:
     alternatives: int = 5  # other readings given with a final
     second_head: str = ""  # a head that writes text and has its say on the best readings; "" for none
     second_weight: float = 0.3  # of its log-probability of a reading
+    sure_blank: float = 0.95  # of frames with so probable a blank only the first in a row is searched; 1: all are
     rescored: int = 20  # readings that it is asked about
 
     def __post_init__(self) -> None:
@@ -77,7 +76,7 @@ class Hypothesis:
 
 
 class BeamDecoder:
-    """A lexicon, a language model and the search over them. Threads may share it: each gets a search of its own."""
+    """A lexicon, a language model and the search over them. Threads may share it: each search is its own."""
 
     def __init__(
         self,
@@ -92,93 +91,178 @@ class BeamDecoder:
 
         Raises CheckpointError, ConfigError.
         """
-        self.config, self._hotwords = config, hotwords
-        words = Dictionary()
-        for word in [*lexicon, UNKNOWN]:
-            words.add_entry(word)
-        words.set_default_index(words.get_index(UNKNOWN))
-        self._words, self._unknown = words, words.get_index(UNKNOWN)
+        self.config = config
+        ways = [(hotword, spelling) for hotword in hotwords for spelling in spellings_of(hotword, lexicon)]
+        phrases = [f"{hotword.phrase}\t{number}" for number, (hotword, _) in enumerate(ways)]
+        self.words = Dictionary()
+        for word in [*lexicon, *phrases, UNKNOWN]:
+            self.words.add_entry(word)
+        self.unknown = self.words.get_index(UNKNOWN)
+        self.words.set_default_index(self.unknown)
+        self._phrases: dict[int, tuple[tuple[str, ...], tuple[int, ...]]] = {}  # label -> words, tokens of each
         try:
-            self._lm = KenLM(str(lm), words)
-            self._trie = _trie(lexicon, tokens, words, self._scorer())
+            self.lm = KenLM(str(lm), self.words)
+            self._ids = {token: i for i, token in enumerate(tokens)}
+            self.trie = Trie(len(tokens) + 2 * len(ways), BLANK_ID)
+            self._insert(lexicon)
+            doors = [self._door(*way, label) for way, label in zip(ways, phrases, strict=True)]
+            self.doors = Doors(doors, size=len(tokens), open_among=config.beam_size_token)
+            for number, (way, label) in enumerate(zip(ways, phrases, strict=True)):
+                self._insert_behind(number, *way, label)
+            self.trie.smear(SmearingMode.MAX)
         except (RuntimeError, KeyError) as error:
             raise CheckpointError(lm, f"expected a language model and a lexicon for this model: {error}") from error
-        self._local = threading.local()
 
     def decode(self, log_probs: Tensor) -> list[Hypothesis]:
         """(T', V) -> readings, the best first; one without words where nothing is heard."""
+        search = BeamSearch(self)
+        search.feed(log_probs)
+        return search.finish()
+
+    def entry(self, label: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """What a label of the search says: words, and after how many tokens each but the last one ends."""
+        return self._phrases.get(label) or ((self.words.get_entry(label),), ())
+
+    def _insert(self, lexicon: Lexicon) -> None:
+        begin = self.lm.start(False)
+        homophones: dict[tuple[int, ...], int] = {}
+        for word, spellings in lexicon.items():
+            index = self.words.get_index(word)
+            _, score = self.lm.score(begin, index)
+            for spelling in token_ids(spellings, self._ids):
+                homophones[tuple(spelling)] = homophones.get(tuple(spelling), 0) + 1
+                if homophones[tuple(spelling)] <= MOST_HOMOPHONES:
+                    self.trie.insert(spelling, index, score)
+
+    def _door(self, hotword: Hotword, spelling: tuple[Spelling, ...], label: str) -> Door:
+        """A phrase of several words is one word to the language model, unknown: the difference is made good here."""
+        worth, config = hotword.boost, self.config
+        if len(hotword.words) > 1:
+            state, _ = begin = self.lm.start(True), 0.0
+            said = 0.0
+            for word in hotword.words:
+                state, score = self.lm.score(state, self.words.get_index(word))
+                said += score
+            _, unknown = self.lm.score(begin[0], self.words.get_index(label))
+            worth += config.lm_weight * (said - unknown) + config.word_score * (len(hotword.words) - 1)
+        return Door(self._ids[spelling[0][0]], worth)
+
+    def _insert_behind(self, number: int, hotword: Hotword, spelling: tuple[Spelling, ...], label: str) -> None:
+        """All ways through a door: by its even or odd token, the first phoneme over at once or going on."""
+        parts = token_ids(spelling, self._ids)
+        first, *rest = [token for part in parts for token in part]
+        single = len(parts) == 1
+        index = self.words.get_index(hotword.phrase if single else label)
+        if not single:
+            ends = np.cumsum([len(part) for part in parts[:-1]]).tolist()
+            self._phrases[index] = (hotword.words, tuple(ends))
+        _, score = self.lm.score(self.lm.start(False), index)
+        for odd in (False, True):
+            door = self.doors.token(number, odd=odd)
+            self.trie.insert([door, *rest], index, score)
+            self.trie.insert([door, first, *rest], index, score)
+
+
+class BeamSearch:
+    """One utterance's search, fed as its log-probabilities come: the end is that of all of them at once."""
+
+    def __init__(self, decoder: BeamDecoder) -> None:
+        config = decoder.config
+        self._decoder = decoder
+        options = LexiconDecoderOptions(
+            beam_size=config.beam_size,
+            beam_size_token=config.beam_size_token + decoder.doors.columns,
+            beam_threshold=config.beam_threshold,
+            lm_weight=config.lm_weight,
+            word_score=config.word_score,
+            unk_score=float("-inf"),
+            sil_score=0.0,
+            log_add=False,
+            criterion_type=CriterionType.CTC,
+        )
+        self._search = LexiconDecoder(options, decoder.trie, decoder.lm, BLANK_ID, BLANK_ID, decoder.unknown, [], False)
+        self._search.decode_begin()
+        self._seen, self._sure = 0, False  # frames so far; whether the last was blank for sure
+        self._frames = np.zeros(0, np.int64)  # of those that are searched, their numbers
+        self._emissions = np.zeros((0, 0), np.float32)  # and what they say
+
+    def feed(self, log_probs: Tensor) -> None:
+        """More frames: (T', V)."""
         if not len(log_probs):
-            return [Hypothesis((), 0.0)]
+            return
         emissions = np.ascontiguousarray(log_probs.numpy(), dtype=np.float32)
-        results = self._search().decode(emissions.ctypes.data, *emissions.shape)
-        read = [self._hypothesis(result.tokens, result.words, float(result.score), emissions) for result in results]
-        best: dict[str, Hypothesis] = {}
-        for hypothesis in sorted(read, key=lambda x: (-x.score, x.text)):  # ties come in no order: make one
-            best.setdefault(hypothesis.text, hypothesis)
-        return list(best.values())[: max(self.config.rescored, self.config.alternatives + 1)] or [Hypothesis((), 0.0)]
+        sure = emissions[:, BLANK_ID] >= log(self._decoder.config.sure_blank)
+        kept = np.flatnonzero(~(sure & np.concatenate([[self._sure], sure[:-1]])))
+        wide = self._decoder.doors.widened(np.ascontiguousarray(emissions[kept]), len(self._frames))
+        if len(wide):
+            self._search.decode_step(wide.ctypes.data, *wide.shape)
+            self._emissions = np.concatenate([self._emissions.reshape(-1, emissions.shape[1]), emissions[kept]])
+        self._frames = np.concatenate([self._frames, self._seen + kept])
+        self._seen, self._sure = self._seen + len(emissions), bool(sure[-1])
 
-    def _scorer(self) -> LM:
-        if not self._hotwords:
-            return self._lm
-        return HotwordLM(self._lm, self._words, self._hotwords, lm_weight=self.config.lm_weight)
+    def so_far(self) -> tuple[Hypothesis, int]:
+        """The best reading of what was fed, a word that has not ended left out; how many of its words all share."""
+        results = self._search.get_all_final_hypothesis() if len(self._frames) else []
+        if not results:
+            return Hypothesis((), 0.0), 0
+        labels = [[label for label in result.words if label >= 0] for result in results]
+        first, last = min(labels), max(labels)  # what these two share all share
+        shared = next((i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), None)
+        agreed = first[: min(len(first), len(last)) if shared is None else shared]
+        best = max(results, key=lambda result: result.score)
+        return self._hypothesis(best), sum(len(self._decoder.entry(label)[0]) for label in agreed)
 
-    def _search(self) -> LexiconDecoder:
-        if not hasattr(self._local, "search"):
-            config = self.config
-            options = LexiconDecoderOptions(
-                beam_size=config.beam_size,
-                beam_size_token=config.beam_size_token,
-                beam_threshold=config.beam_threshold,
-                lm_weight=config.lm_weight,
-                word_score=config.word_score,
-                unk_score=float("-inf"),
-                sil_score=0.0,
-                log_add=False,
-                criterion_type=CriterionType.CTC,
-            )
-            self._local.scorer = self._scorer()  # flashlight does not keep a Python object alive
-            self._local.search = LexiconDecoder(
-                options, self._trie, self._local.scorer, BLANK_ID, BLANK_ID, self._unknown, [], False
-            )
-        return self._local.search
+    def finish(self) -> list[Hypothesis]:
+        """Readings of all that was fed, the best first; one without words where nothing is heard."""
+        if not len(self._frames):
+            return [Hypothesis((), 0.0)]
+        self._search.decode_end()
+        best: dict[tuple[int, ...], DecodeResult] = {}
+        for result in self._search.get_all_final_hypothesis():
+            labels = tuple(label for label in result.words if label >= 0)
+            if labels not in best or result.score > best[labels].score:
+                best[labels] = result
+        # Ties come in no order: labels make one
+        ranked = [best[labels] for labels in sorted(best, key=lambda x: (-best[x].score, x))]
+        config = self._decoder.config
+        kept = {x.text: x for x in map(self._hypothesis, reversed(ranked[: 2 * config.rescored]))}  # phrases as words
+        read = sorted(kept.values(), key=lambda x: (-x.score, x.text))
+        return read[: max(config.rescored, config.alternatives + 1)] or [Hypothesis((), 0.0)]
 
-    def _hypothesis(self, tokens: list[int], words: list[int], score: float, emissions: Emissions) -> Hypothesis:
+    def _hypothesis(self, result: DecodeResult) -> Hypothesis:
         """flashlight has a step before the first frame and one after the last, and says a word at its last token."""
-        path, labels = tokens[1 : len(emissions) + 1], words[1 : len(emissions) + 1]
-        spans: list[list[int]] = []  # word, first frame, frame after the last
+        count = len(self._frames)
+        tokens, labels = result.tokens[1 : count + 1], result.words[1 : count + 1]
+        path = self._decoder.doors.sound(tokens)
+        fresh = [token != BLANK_ID and (i == 0 or token != path[i - 1]) for i, token in enumerate(path)]
+        spans: list[list[int]] = []  # label, first frame, frame after the last
         start: int | None = None
         for frame, (token, label) in enumerate(zip(path, labels, strict=True)):
-            fresh = token != BLANK_ID and (frame == 0 or token != path[frame - 1])
-            if fresh and start is None:
+            if fresh[frame] and start is None:
                 start = frame
             if label >= 0:
                 spans.append([label, frame if start is None else start, frame + 1])
                 start = None
-            elif token != BLANK_ID and not fresh and start is None and spans:
+            elif token != BLANK_ID and not fresh[frame] and start is None and spans:
                 spans[-1][2] = frame + 1
-        heard = (
-            HeardWord(self._words.get_entry(word), first, end, _confidence(path[first:end], emissions[first:end]))
-            for word, first, end in spans
-        )
-        return Hypothesis(tuple(heard), score)
+        return Hypothesis(tuple(word for span in spans for word in self._words(path, fresh, *span)), result.score)
+
+    def _words(self, path: list[int], fresh: list[bool], label: int, first: int, end: int) -> list[HeardWord]:
+        """The words of one label over the searched frames [first, end)."""
+        words, counts = self._decoder.entry(label)
+        begins = [i for i in range(first, end) if fresh[i]]
+        borders = [first, *(begins[min(n, len(begins) - 1)] for n in counts), end]
+        return [
+            HeardWord(
+                word,
+                int(self._frames[i]),
+                int(self._frames[max(i, j - 1)]) + 1,
+                _confidence(path[i:j], self._emissions[i:j]),
+            )
+            for word, (i, j) in zip(words, pairwise(borders), strict=True)
+        ]
 
 
 def _confidence(path: list[int], emissions: Emissions) -> float:
     said = [float(emissions[frame, token]) for frame, token in enumerate(path) if token != BLANK_ID]
     return exp(sum(said) / len(said)) if said else 0.0
-
-
-def _trie(lexicon: Lexicon, tokens: tuple[str, ...], words: Dictionary, lm: LM) -> Trie:
-    ids = {token: i for i, token in enumerate(tokens)}
-    trie = Trie(len(tokens), BLANK_ID)
-    begin = lm.start(False)
-    homophones: dict[tuple[int, ...], int] = {}
-    for word, spellings in lexicon.items():
-        index = words.get_index(word)
-        _, score = lm.score(begin, index)
-        for spelling in token_ids(spellings, ids):
-            homophones[tuple(spelling)] = homophones.get(tuple(spelling), 0) + 1
-            if homophones[tuple(spelling)] <= MOST_HOMOPHONES:
-                trie.insert(spelling, index, score)
-    trie.smear(SmearingMode.MAX)
-    return trie

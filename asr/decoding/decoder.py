@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from asr.decoding.greedy import decode_greedily, words_of
+from asr.decoding.hotwords import Hotword, with_hotwords
 from asr.decoding.words import Alternative, Word
 from asr.errors import CheckpointError, ConfigError
 from asr.model.bundle import Bundle
@@ -45,7 +46,8 @@ class GreedyReader:
 class BeamReader:
     """The best words of a lexicon under a language model."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, hotwords: tuple[Hotword, ...] = ()) -> None:
+        """Raises CheckpointError, ConfigError."""
         from asr.decoding.beam import BeamConfig, BeamDecoder  # flashlight: only where it is used
         from asr.decoding.lexicon import load_lexicon
 
@@ -59,7 +61,11 @@ class BeamReader:
         self._second = units.get(config.second_head)
         tokens = units[config.head].tokens
         lexicon = load_lexicon(files[LEXICON])
-        self.search = BeamDecoder(lexicon=lexicon, tokens=tokens, lm=files[LANGUAGE_MODEL], config=config)
+        if hotwords:
+            lexicon = with_hotwords(lexicon, hotwords)
+        self.search = BeamDecoder(
+            lexicon=lexicon, tokens=tokens, lm=files[LANGUAGE_MODEL], config=config, hotwords=hotwords
+        )
 
     def read(self, log_probs: Mapping[str, Tensor], *, frame_s: float, end_s: float) -> Reading:
         """Words of the best reading, and the others with their scores."""
@@ -77,16 +83,18 @@ class BeamReader:
         return tuple(words), tuple(Alternative(other.text, other.score) for other in others)
 
 
-def make_decoder(bundle: Bundle, decoding: str) -> Decoder:
+def make_decoder(bundle: Bundle, decoding: str, hotwords: tuple[Hotword, ...] = ()) -> Decoder:
     """auto: beam where the model brings a lexicon and a language model, else greedy. Raises ConfigError."""
     missing = [name for name in (SETTINGS, LEXICON, LANGUAGE_MODEL) if name not in bundle.attachments]
+    if hotwords and (decoding == "greedy" or missing):
+        raise ConfigError("hotwords", "these need the search by beam with its lexicon, and there is none here")
     match decoding:
         case "greedy":
             return GreedyReader(bundle)
         case "auto":
-            return GreedyReader(bundle) if missing else BeamReader(bundle)
+            return GreedyReader(bundle) if missing else BeamReader(bundle, hotwords)
         case "beam" if not missing:
-            return BeamReader(bundle)
+            return BeamReader(bundle, hotwords)
         case "beam":
             raise ConfigError("decoding", f"this model cannot search by beam: {', '.join(missing)} missing; use greedy")
     raise ConfigError("decoding", f"expected auto, greedy or beam, got {decoding!r}")

@@ -1,20 +1,25 @@
-"""Phrases that a user expects: each word of one is worth a share of its boost, taken back where the phrase breaks off.
+"""Phrases that a user expects, each with a boost that a reading gets where the phrase is said whole.
 
-A language model around KenLM's: the phrases form an automaton (Aho & Corasick 1975) over words, and a state is where
-in it we are with the words that the n-gram remembers, so that equal histories still meet in the beam.
+The search enters a phrase by a door: a token of our own that sounds like the phrase's first phoneme and is worth the
+boost more. Behind a door there is only its phrase, so who enters and says something else comes nowhere: nothing has to
+be taken back. CTC may hold a token over several frames and would count the boost in each; so every door is there
+twice, once open in even frames only and once in odd ones, and is passed in one frame. A phoneme that lasts longer goes
+on as itself. All this is tokens and spellings, so a search with hotwords runs as fast as one without.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 
-from flashlight.lib.text.decoder import LM, LMState
-from flashlight.lib.text.decoder.kenlm import KenLM
-from flashlight.lib.text.dictionary import Dictionary
+import numpy as np
 
-from asr.decoding.lexicon import Lexicon, phoneme_lexicon
+from asr.decoding.lexicon import Lexicon, Spelling, phoneme_lexicon
 from asr.errors import ConfigError
 
-REMEMBERED = 4  # words that tell histories apart: those of a 5-gram
+MOST_SPELLINGS = 8  # of a phrase of several words, each said in several ways
+NO_WORTH = np.float32(-1e9)  # of a door that is shut: below any threshold of a search
+
+Emissions = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,18 @@ class Hotword:
         return tuple(self.phrase.split())
 
 
+def parse_hotwords(given: Iterable[str]) -> tuple[Hotword, ...]:
+    """ "new york" or "new york=8" (a boost) each, in any case. Raises ConfigError."""
+    found = []
+    for text in given:
+        phrase, equals, boost = text.partition("=")
+        try:
+            found.append(Hotword(" ".join(phrase.lower().split()), float(boost) if equals else Hotword.boost))
+        except ValueError:
+            raise ConfigError("hotwords", f"expected PHRASE or PHRASE=BOOST, got {text!r}") from None
+    return tuple(found)
+
+
 def with_hotwords(lexicon: Lexicon, hotwords: Iterable[Hotword]) -> Lexicon:
     """A phoneme lexicon and the pronunciations of the phrases' new words, by dictionary or rule. Raises ConfigError."""
     missing = sorted({word for hotword in hotwords for word in hotword.words} - lexicon.keys())
@@ -45,80 +62,58 @@ def with_hotwords(lexicon: Lexicon, hotwords: Iterable[Hotword]) -> Lexicon:
     return lexicon | added
 
 
-class Phrases:
-    """The automaton: from the words heard so far and the next, to the words that still count and the reward."""
+def spellings_of(hotword: Hotword, lexicon: Lexicon) -> list[tuple[Spelling, ...]]:
+    """Ways to say a phrase: a spelling for each word. Raises ConfigError for a word that the lexicon lacks.
 
-    def __init__(self, phrases: dict[tuple[int, ...], float]) -> None:
-        """Phrases as word numbers, each with its boost."""
-        self._whole = phrases
-        self._promised: dict[tuple[int, ...], float] = {(): 0.0}
-        for phrase, boost in phrases.items():
-            for n in range(1, len(phrase)):
-                share = boost * n / len(phrase)
-                self._promised[phrase[:n]] = max(share, self._promised.get(phrase[:n], 0.0))
-
-    def step(self, heard: tuple[int, ...], word: int) -> tuple[tuple[int, ...], float]:
-        """The longest end of what is heard that begins a phrase; what the word earns, less what is taken back."""
-        now = (*heard, word)
-        ends = [now[i:] for i in range(len(now))]
-        earned = max((self._whole[end] for end in ends if end in self._whole), default=0.0)
-        kept = next((end for end in ends if end in self._promised), ())
-        if earned and kept not in self._whole:  # a word is not worth two phrases
-            kept = ()
-        promised = 0.0 if earned else self._promised[kept]
-        before = 0.0 if heard in self._whole else self._promised[heard]
-        return kept, earned + promised - before
-
-    def finish(self, heard: tuple[int, ...]) -> float:
-        """What is taken back where the words end."""
-        return 0.0 if heard in self._whole else -self._promised[heard]
+    One phoneme alone is no phrase: at each frame that sounds a little like it the boost would be to be had again.
+    """
+    if unknown := [word for word in hotword.words if word not in lexicon]:
+        raise ConfigError("hotwords", f"not in the lexicon: {', '.join(unknown)}")
+    ways = islice(product(*(lexicon[word] for word in hotword.words)), MOST_SPELLINGS)
+    found = [way for way in ways if sum(map(len, way)) > 1]
+    if not found:
+        raise ConfigError("hotwords", f"{hotword.phrase!r} is one phoneme, too short to be boosted; give it company")
+    return found
 
 
-class HotwordLM(LM):  # type: ignore[misc]
-    """KenLM's score (log10) plus the phrases' rewards over the LM weight. For one search in one thread."""
+@dataclass(frozen=True)
+class Door:
+    """The entrance to a phrase: the token that it sounds like and what passing it is worth. Two tokens: even, odd."""
 
-    def __init__(self, lm: KenLM, words: Dictionary, hotwords: Sequence[Hotword], *, lm_weight: float) -> None:
-        """Raises ConfigError where the weight would hide the rewards, or a word is not in the dictionary."""
-        super().__init__()
-        if lm_weight <= 0:
-            raise ConfigError("hotwords", f"expected a language-model weight above 0, got {lm_weight}")
-        if unknown := {x for hotword in hotwords for x in hotword.words if not words.contains(x)}:
-            raise ConfigError("hotwords", f"not in the lexicon: {', '.join(sorted(unknown))}")
-        self._lm, self._weight = lm, lm_weight
-        self._phrases = Phrases({tuple(map(words.get_index, x.words)): x.boost for x in hotwords})
-        self._clear()
+    token: int
+    worth: float
 
-    def _clear(self) -> None:
-        self._states: dict[tuple[tuple[int, ...], tuple[int, ...]], LMState] = {}
-        self._known: dict[LMState, tuple[LMState, tuple[int, ...], tuple[int, ...]]] = {}
-        self._scored: dict[tuple[LMState, int], tuple[LMState, float]] = {}
 
-    def start(self, start_with_nothing: bool) -> LMState:
-        """A new utterance: what the last one left is forgotten."""
-        self._clear()
-        return self._remember(self._lm.start(start_with_nothing), (), ())
+class Doors:
+    """All doors as further columns of the log-probabilities: `size` tokens, then even and odd of the first door, …"""
 
-    def score(self, state: LMState, word: int) -> tuple[LMState, float]:
-        """The state after the word, and what the word is worth."""
-        found = self._scored.get((state, word))  # the beam asks the same in frame after frame
-        if found is None:
-            inner, history, heard = self._known[state]
-            inner, score = self._lm.score(inner, word)
-            heard, reward = self._phrases.step(heard, word)
-            after = self._remember(inner, (*history, word)[-REMEMBERED:], heard)
-            found = self._scored[state, word] = (after, score + reward / self._weight)
-        return found
+    def __init__(self, doors: Sequence[Door], *, size: int, open_among: int) -> None:
+        """`open_among`: a door is shut in frames where its token is not among so many likeliest ones."""
+        self._size, self._open_among = size, min(open_among, size)
+        self._tokens = np.array([door.token for door in doors], dtype=np.int64)
+        self._worth = np.array([door.worth for door in doors], dtype=np.float32)
 
-    def finish(self, state: LMState) -> tuple[LMState, float]:
-        """The state after the last word, and what ending there is worth."""
-        inner, history, heard = self._known[state]
-        inner, score = self._lm.finish(inner)
-        ended = self._remember(inner, (*history, -1)[-REMEMBERED:], ())
-        return ended, score + self._phrases.finish(heard) / self._weight
+    @property
+    def columns(self) -> int:
+        """How many tokens there are more than before."""
+        return 2 * len(self._tokens)
 
-    def _remember(self, inner: LMState, history: tuple[int, ...], heard: tuple[int, ...]) -> LMState:
-        state = self._states.get((history, heard))
-        if state is None:
-            state = self._states[history, heard] = LMState()
-            self._known[state] = (inner, history, heard)
-        return state
+    def token(self, door: int, *, odd: bool) -> int:
+        """The number of one of a door's two tokens."""
+        return self._size + 2 * door + odd
+
+    def widened(self, emissions: Emissions, first_frame: int) -> Emissions:
+        """(T, V) from the search's frame `first_frame` on -> (T, V + columns)."""
+        if not self.columns or not len(emissions):
+            return emissions
+        likely = np.partition(emissions, -self._open_among, axis=1)[:, -self._open_among, None]
+        heard = emissions[:, self._tokens]
+        worth = np.where(heard >= likely, heard + self._worth, NO_WORTH)
+        doors = np.full((*worth.shape, 2), NO_WORTH, dtype=np.float32)
+        frames = np.arange(len(emissions))
+        doors[frames, :, (first_frame + frames) % 2] = worth
+        return np.ascontiguousarray(np.concatenate([emissions, doors.reshape(len(emissions), -1)], axis=1))
+
+    def sound(self, tokens: Sequence[int]) -> list[int]:
+        """Tokens of a path, each door as the token that it sounds like."""
+        return [token if token < self._size else int(self._tokens[(token - self._size) // 2]) for token in tokens]

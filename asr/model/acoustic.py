@@ -3,6 +3,7 @@
 CTC: Graves et al. 2006. Heads below the top layer: intermediate CTC, Lee and Watanabe 2021 (arXiv:2102.03216).
 """
 
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import torch
@@ -85,12 +86,21 @@ class AcousticModel(nn.Module):
         """V of a head, blank included."""
         return int(self.heads[head].out_features)  # type: ignore[arg-type]
 
-    def forward(self, features: Tensor, lengths: Tensor, heads: tuple[str, ...] | None = None) -> Encoded:
-        """features: (B, T, F), padding of any value; lengths: (B,) in frames; `heads`: compute these only."""
+    def forward(
+        self,
+        features: Tensor,
+        lengths: Tensor,
+        heads: tuple[str, ...] | None = None,
+        beside: Executor | None = None,
+    ) -> Encoded:
+        """features: (B, T, F), padding of any value; lengths: (B,) in frames; `heads`: compute these only.
+
+        `beside`: for a pass without gradients that has a hurry: see `RecurrentLayer`.
+        """
         x, lengths = self.subsample(features, lengths)
         hidden = []
         for layer in self.layers:
-            x = layer(x, lengths)
+            x = layer(x, lengths, beside)
             hidden.append(x)
         return Encoded(self.read_heads(hidden, heads), lengths)
 

@@ -7,9 +7,9 @@ GPU, batches of like length.
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from asr.model.bundle import Bundle
 
 Precision = Literal["fp32", "bf16", "int8"]
 Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 LogProbs = dict[str, Tensor]  # head -> (T', V), on the CPU
 
 BATCH_S = 240.0  # seconds of audio in one GPU batch, padding included
@@ -82,6 +84,7 @@ class Engine:
             torch.set_num_threads(1)  # utterances are what runs side by side, not parts of one matrix product
         self.workers = cores() if self.alone else 1
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="asr-engine")
+        self._second = ThreadPoolExecutor(1, thread_name_prefix="asr-direction")  # of an utterance that has a hurry
 
     @property
     def frame_s(self) -> float:
@@ -91,15 +94,20 @@ class Engine:
     def log_probs(self, utterances: Sequence[Samples], heads: tuple[str, ...]) -> list[LogProbs]:
         """Each (S,) float32 at 16 kHz -> (T', V) of each head; no samples give (0, V)."""
         if self.alone:
-            return list(self._pool.map(lambda samples: self.log_probs_of_one(samples, heads), utterances))
+            return self.side_by_side(lambda samples: self.log_probs_of_one(samples, heads), utterances)
         return self._batched(utterances, heads)
 
-    def log_probs_of_one(self, samples: Samples, heads: tuple[str, ...]) -> LogProbs:
-        """One utterance, in the calling thread."""
+    def side_by_side(self, work: Callable[[Given], Found], given: Sequence[Given]) -> list[Found]:
+        """`work` on each, in as many threads as there are workers; one alone in the calling thread."""
+        return [work(given[0])] if len(given) == 1 else list(self._pool.map(work, given))
+
+    def log_probs_of_one(self, samples: Samples, heads: tuple[str, ...], *, hurried: bool = False) -> LogProbs:
+        """One utterance, in the calling thread; `hurried`: in two threads, to the same numbers."""
         if not len(samples):
             return {head: torch.zeros(0, self.full_model.size_of(head)) for head in heads}
         with torch.inference_mode():
-            return self._forward([extract(self.features, torch.from_numpy(samples))], heads)[0]
+            beside = self._second if hurried and self.workers > 1 and self.precision != "bf16" else None
+            return self._forward([extract(self.features, torch.from_numpy(samples))], heads, beside)[0]
 
     def _batched(self, utterances: Sequence[Samples], heads: tuple[str, ...]) -> list[LogProbs]:
         found: list[LogProbs] = [
@@ -112,11 +120,11 @@ class Engine:
                     found[i] = result
         return found
 
-    def _forward(self, frames: list[Tensor], heads: tuple[str, ...]) -> list[LogProbs]:
+    def _forward(self, frames: list[Tensor], heads: tuple[str, ...], beside: Executor | None = None) -> list[LogProbs]:
         lengths = torch.tensor([len(x) for x in frames], device=self.device)
         padded = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            encoded = self.model(padded, lengths, heads)
+            encoded = self.model(padded, lengths, heads, beside)
         host = {head: x.cpu() for head, x in encoded.log_probs.items()}
         return [{head: x[i, :n].clone() for head, x in host.items()} for i, n in enumerate(encoded.lengths.tolist())]
 

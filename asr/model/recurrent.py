@@ -6,6 +6,7 @@ forward cell from window to window and starts the backward cell afresh in each.
 """
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Literal, cast
 
 import torch
@@ -31,10 +32,17 @@ class RecurrentLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.residual = inputs == self.size
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """The whole pass: every position sees all of its stream, and nothing of the padding. lengths: (B,)."""
-        outputs, _ = run(self.forward_cell, x, None)
-        return self.combine(x, outputs, self.backward_pass(x, lengths), lengths)
+    def forward(self, x: Tensor, lengths: Tensor, beside: Executor | None = None) -> Tensor:
+        """The whole pass: every position sees all of its stream, and nothing of the padding. lengths: (B,).
+
+        `beside`: runs the forward cell in another thread while this one runs the backward cell, without gradients.
+        """
+        if beside is None:
+            forward, _ = run(self.forward_cell, x, None)
+            return self.combine(x, forward, self.backward_pass(x, lengths), lengths)
+        running = beside.submit(torch.inference_mode()(run), self.forward_cell, x, None)
+        backward = self.backward_pass(x, lengths)
+        return self.combine(x, running.result()[0], backward, lengths)
 
     def backward_pass(self, x: Tensor, lengths: Tensor) -> Tensor | None:
         """The backward cell, from zero at each stream's own end. (B, T, I) -> (B, T, H), or None without one."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from asr.decoding.beam import BeamConfig, BeamDecoder
-from asr.decoding.hotwords import Hotword, Phrases, with_hotwords
+from asr.decoding.hotwords import Hotword, parse_hotwords, with_hotwords
 from asr.decoding.lexicon import phoneme_lexicon
 from asr.errors import ConfigError
 from tests.decoding.test_beam import TOKENS, WORDS, lm, said
@@ -29,7 +29,12 @@ def test_a_phrase_that_breaks_off_changes_nothing(lm: Path) -> None:
 
 
 def test_a_hotword_that_the_model_has_never_seen_is_heard(lm: Path) -> None:
-    assert read(lm, Hotword("eye", 8.0)) == "two cats eye"
+    assert read(lm, Hotword("katz", 8.0)) == "two katz i"
+
+
+def test_a_word_of_one_phoneme_is_too_short_to_be_a_hotword(lm: Path) -> None:
+    with pytest.raises(ConfigError, match="one phoneme"):
+        read(lm, Hotword("eye"))
 
 
 def test_a_hotword_that_is_not_said_is_not_written(lm: Path) -> None:
@@ -45,18 +50,31 @@ def test_scores_without_the_phrase_are_those_without_hotwords(lm: Path) -> None:
     torch.testing.assert_close(boosted.decode(given)[0].score, plain.decode(given)[0].score)
 
 
-@pytest.mark.parametrize(
-    ("words", "total"),
-    [((1, 2), 6.0), ((1, 3), 0.0), ((1, 1, 2), 6.0), ((1,), 0.0), ((1, 2, 3), 6.0), ((4, 1, 2), 6.0)],
-)
-def test_only_whole_phrases_are_worth_something_in_the_end(words: tuple[int, ...], total: float) -> None:
-    phrases = Phrases({(1, 2): 6.0})
-    heard: tuple[int, ...] = ()
-    earned = 0.0
-    for word in words:
-        heard, reward = phrases.step(heard, word)
-        earned += reward
-    assert earned + phrases.finish(heard) == pytest.approx(total)
+def test_a_boost_counts_once_however_long_its_first_phoneme_lasts(lm: Path) -> None:
+    lexicon = phoneme_lexicon(WORDS)
+    plain = BeamDecoder(lexicon=lexicon, tokens=TOKENS, lm=lm, config=BeamConfig())
+    boosted = BeamDecoder(lexicon=lexicon, tokens=TOKENS, lm=lm, config=BeamConfig(), hotwords=(Hotword("cats", 6.0),))
+    for sound in ("K AE T S", "_ K K AE T S", "K K K AE T S _ _", "T UW _ _ K K K K AE AE T T S"):
+        given = said(sound)
+        best = boosted.decode(given)[0]
+        assert best.score - plain.decode(given)[0].score == pytest.approx(6.0, abs=1e-3)
+        assert best.words == plain.decode(given)[0].words
+
+
+def test_the_words_of_a_phrase_have_their_own_times(lm: Path) -> None:
+    lexicon = phoneme_lexicon(WORDS)
+    search = BeamDecoder(
+        lexicon=lexicon, tokens=TOKENS, lm=lm, config=BeamConfig(), hotwords=(Hotword("too cats i", 30.0),)
+    )
+    words = search.decode(said("_ T T UW _ K AE AE T S _ AY _"))[0].words
+    assert [(word.text, word.start, word.end) for word in words] == [("too", 1, 5), ("cats", 5, 11), ("i", 11, 12)]
+    assert all(0.8 < word.confidence <= 1 for word in words)
+
+
+def test_hotwords_are_read_with_their_boosts_in_any_case() -> None:
+    assert parse_hotwords(["New  York=8", "kubernetes"]) == (Hotword("new york", 8.0), Hotword("kubernetes", 5.0))
+    with pytest.raises(ConfigError, match="PHRASE=BOOST"):
+        parse_hotwords(["new york=much"])
 
 
 @pytest.mark.parametrize(("phrase", "boost"), [("", 5.0), ("two", 0.0), ("two", -1.0)])
