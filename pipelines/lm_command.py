@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Language models: build one from text, measure it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Language models: n-grams and recurrent ones from text; measure them; let them write.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -55,7 +57,7 @@ def build(
 
 @app.command()
 def perplexity(
-    model: Annotated[Path, typer.Argument(help="ARPA file or KenLM binary")],
+    model: Annotated[Path, typer.Argument(help="ARPA file, KenLM binary, or a recurrent model's .safetensors")],
     texts: Annotated[list[Path], typer.Argument(help="one sentence a line, plain or .xz")],
     json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False,
 ) -> None:
@@ -65,11 +67,71 @@ def perplexity(
 
     from asr.lm.counting import read_lines
     from asr.lm.perplexity import perplexity as measure
+    from asr.lm.perplexity import recurrent_perplexity
+    from asr.lm.recurrent import is_language_model, load_language_model
 
-    found = measure(model, read_lines(texts))
+    if is_language_model(model):
+        found = recurrent_perplexity(load_language_model(model), read_lines(texts))
+    else:
+        found = measure(model, read_lines(texts))
     numbers = asdict(found) | {"perplexity": found.including_unknown, "without_unknown": found.excluding_unknown}
     if json:
         print(dumps(numbers))
         return
     for name, value in numbers.items():
         print(f"{name}\t{value:.2f}" if isinstance(value, float) else f"{name}\t{value}")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Option(help="YAML with the run's settings (configs/lm_*.yaml)")],
+    run: Annotated[Path | None, typer.Option(help="folder of the run; default runs/<name of the config>")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="such as optimiser.rate=0.001; may repeat")] = None,
+    threads: Annotated[int, typer.Option(help="processor cores to use; 0: all")] = 0,
+) -> None:
+    """Train a recurrent language model over subwords, or go on with a run that was stopped."""
+    import dataclasses
+
+    import torch
+
+    from asr.model.engine import cores
+    from asr.settings import read_settings
+    from asr.training.language import LanguageProgress, LanguageRun, LanguageTraining
+
+    torch.set_num_threads(threads or cores())
+    given = read_settings(LanguageTraining, config, change or [])
+    texts = [config.parent / text for text in given.texts]
+    folder = run or Path("runs") / config.stem
+    training = LanguageRun(dataclasses.replace(given, texts=texts, units=config.parent / given.units), folder)
+    sizes = f"{len(training.learned)} sentences, {sum(x.numel() for x in training.state.model.parameters())} weights"
+    print(f"{folder}: {sizes}, from step {training.state.step}", file=sys.stderr)
+    said = time.monotonic()
+
+    def report(progress: LanguageProgress) -> None:
+        nonlocal said
+        measured = "" if progress.perplexity is None else f"  perplexity {progress.perplexity:.1f} a word, held out"
+        if measured or time.monotonic() - said > 10:
+            said = time.monotonic()
+            done = f"step {progress.step}/{progress.total_steps}  loss {progress.loss:.3f} a token"
+            seen = f"{progress.trained_tokens / 1e6:.2f} M tokens, {progress.speed:.0f} a second"
+            print(f"{done}  {seen}{measured}", file=sys.stderr, flush=True)
+
+    training.run(report)
+    print(folder / "last.safetensors")
+
+
+@app.command()
+def sample(
+    model: Annotated[Path, typer.Argument(help="a recurrent model's .safetensors")],
+    beginning: Annotated[str, typer.Argument(help="words to go on from")] = "",
+    count: Annotated[int, typer.Option(help="sentences")] = 5,
+    temperature: Annotated[float, typer.Option(help="below 1: likelier and duller")] = 1.0,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Sentences that a recurrent model makes up."""
+    from asr.lm.recurrent import load_language_model
+    from asr.lm.sampling import sample as write
+
+    made = write(load_language_model(model), count=count, beginning=beginning, temperature=temperature, seed=seed)
+    for text in made:
+        print(text)

@@ -1,7 +1,8 @@
 """Beam search over a lexicon with an n-gram language model, by flashlight-text (Kahn et al. 2022, arXiv:2201.12465).
 
 Score of a hypothesis: Σ log p(token) + lm_weight · log10 p(words) + word_score · number of words
-(+ second_weight · log p(reading) of another head: `asr.decoding.rescoring`).
+(+ second_weight · log p(reading) of another head + recurrent_weight · log p(reading) of a recurrent language model:
+`asr.decoding.rescoring`).
 """
 
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ class BeamConfig:
     second_head: str = ""  # a head that writes text and has its say on the best readings; "" for none
     second_weight: float = 0.3  # of its log-probability of a reading
     sure_blank: float = 0.95  # of frames with so probable a blank only the first in a row is searched; 1: all are
-    rescored: int = 20  # readings that it is asked about
+    recurrent_weight: float = 0.0  # of log p of a reading by the recurrent language model, where the model brings one
+    rescored: int = 20  # readings that these two are asked about
 
     def __post_init__(self) -> None:
         if self.beam_size < 1 or self.rescored < 1 or self.alternatives < 0:

@@ -16,6 +16,7 @@ from asr.model.units import Units
 from asr.settings import read_settings
 
 SETTINGS, LEXICON, LANGUAGE_MODEL = "decoding.yaml", "lexicon.txt.gz", "lm.bin"
+RECURRENT = "recurrent.safetensors"  # a recurrent language model, for those that bring one
 Reading = tuple[tuple[Word, ...], tuple[Alternative, ...]]
 
 
@@ -44,12 +45,13 @@ class GreedyReader:
 
 
 class BeamReader:
-    """The best words of a lexicon under a language model."""
+    """The best words of a lexicon under an n-gram model; the best readings judged again by others."""
 
     def __init__(self, bundle: Bundle, hotwords: tuple[Hotword, ...] = ()) -> None:
         """Raises CheckpointError, ConfigError."""
         from asr.decoding.beam import BeamConfig, BeamDecoder  # flashlight: only where it is used
         from asr.decoding.lexicon import load_lexicon
+        from asr.lm.recurrent import load_language_model
 
         files: dict[str, Path] = bundle.attachments
         config = read_settings(BeamConfig, files[SETTINGS])
@@ -66,15 +68,19 @@ class BeamReader:
         self.search = BeamDecoder(
             lexicon=lexicon, tokens=tokens, lm=files[LANGUAGE_MODEL], config=config, hotwords=hotwords
         )
+        again = RECURRENT in files and config.recurrent_weight != 0
+        self._recurrent = load_language_model(files[RECURRENT]).quantised() if again else None
 
     def read(self, log_probs: Mapping[str, Tensor], *, frame_s: float, end_s: float) -> Reading:
         """Words of the best reading, and the others with their scores."""
+        from asr.decoding.rescoring import rescore, rescore_by_language
+
         config = self.search.config
         readings = self.search.decode(log_probs[config.head])
         if self._second is not None:
-            from asr.decoding.rescoring import rescore
-
             readings = rescore(readings, log_probs[config.second_head], self._second, config.second_weight)
+        if self._recurrent is not None:
+            readings = rescore_by_language(readings, self._recurrent, config.recurrent_weight)
         best, *others = readings[: config.alternatives + 1]
         words = (
             Word(word.text, word.start * frame_s, min(end_s, word.end * frame_s), word.confidence)

@@ -13,10 +13,12 @@ from itertools import islice, product
 
 import numpy as np
 
-from asr.decoding.lexicon import Lexicon, Spelling, phoneme_lexicon
+from asr.decoding.lexicon import Lexicon, Spelling
 from asr.errors import ConfigError
+from asr.model.pronouncer import pronounce
 
 MOST_SPELLINGS = 8  # of a phrase of several words, each said in several ways
+PRONUNCIATIONS = 3  # of a new word, where the network hesitates
 NO_WORTH = np.float32(-1e9)  # of a door that is shut: below any threshold of a search
 
 Emissions = np.ndarray[tuple[int, int], np.dtype[np.float32]]
@@ -52,13 +54,14 @@ def parse_hotwords(given: Iterable[str]) -> tuple[Hotword, ...]:
 
 
 def with_hotwords(lexicon: Lexicon, hotwords: Iterable[Hotword]) -> Lexicon:
-    """A phoneme lexicon and the pronunciations of the phrases' new words, by dictionary or rule. Raises ConfigError."""
+    """A phoneme lexicon and the pronunciations of the phrases' new words: by dictionary, rule or network.
+
+    Raises ConfigError for a word without letters.
+    """
     missing = sorted({word for hotword in hotwords for word in hotword.words} - lexicon.keys())
-    added = phoneme_lexicon(missing, derived=True)
-    if unknown := [word for word in missing if word not in added]:
-        raise ConfigError(
-            "hotwords", f"no pronunciation is known of {', '.join(unknown)}; spell it as words that sound so"
-        )
+    added = {word: pronounce(word, most=PRONUNCIATIONS) for word in missing}
+    if unknown := [word for word, said in added.items() if not said]:
+        raise ConfigError("hotwords", f"expected letters in {', '.join(unknown)}; spell it as words that sound so")
     return lexicon | added
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from asr.errors import CheckpointError
 from asr.model.derivation import derive
 from asr.model.phonemes import dictionary
+from asr.model.pronouncer import guess, packaged_pronouncer
 from asr.model.units import Units
 
 Spelling = tuple[str, ...]
@@ -15,10 +16,11 @@ COMMON = 6000  # words common enough to make compounds of
 Lexicon = dict[str, tuple[Spelling, ...]]  # word -> its spellings, most usual first
 
 
-def phoneme_lexicon(words: Iterable[str], *, derived: bool = False) -> Lexicon:
-    """Those of the words that CMUdict knows, with all their pronunciations; with `derived`, those too that rules reach.
+def phoneme_lexicon(words: Iterable[str], *, derived: bool = False, guessed: bool = False) -> Lexicon:
+    """Those of the words that CMUdict knows, with all their pronunciations.
 
-    Words come most usual first; the first ones may be parts of compounds.
+    With `derived`, those too that rules reach; with `guessed`, all others that have letters, as the small network in
+    the package reads them. Words come most usual first; the first ones may be parts of compounds.
     """
     known, listed = dictionary(), list(words)
     lexicon = {word: known[word] for word in listed if word in known}
@@ -26,6 +28,10 @@ def phoneme_lexicon(words: Iterable[str], *, derived: bool = False) -> Lexicon:
         parts = frozenset(listed[:COMMON])
         said = {word: derive(word, parts=parts) for word in listed if word not in lexicon}
         lexicon |= {word: (spelling,) for word, spelling in said.items() if spelling}
+    if guessed:
+        rest = [word for word in listed if word not in lexicon]
+        read = guess(packaged_pronouncer(), rest) if rest else []
+        lexicon |= {word: (found[0][0],) for word, found in zip(rest, read, strict=True) if found}
     return lexicon
 
 

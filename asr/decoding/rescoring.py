@@ -1,4 +1,4 @@
-"""A second opinion: the best readings of one head, scored by another head of the same network."""
+"""A second opinion on the best readings of one head: by another head of the network, by a recurrent language model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,17 +7,30 @@ import torch
 from torch import Tensor
 
 from asr.decoding.beam import Hypothesis
+from asr.lm.recurrent import LanguageModel
 from asr.model.units import Units
 
 
 def rescore(hypotheses: Sequence[Hypothesis], log_probs: Tensor, units: Units, weight: float) -> list[Hypothesis]:
-    """Add weight · log p(text) by a head's (T', V), summed over all its paths (CTC); the best first.
-
-    A reading that the head cannot write, or has too few frames for, keeps the lowest score of those that it can.
-    """
+    """Add weight · log p(text) by a head's (T', V), summed over all its paths (CTC); the best first."""
     if len(hypotheses) < 2 or weight == 0:
         return list(hypotheses)
-    scores = log_likelihoods([hypothesis.text for hypothesis in hypotheses], log_probs, units)
+    texts = [hypothesis.text for hypothesis in hypotheses]
+    return judge(hypotheses, log_likelihoods(texts, log_probs, units), weight)
+
+
+def rescore_by_language(hypotheses: Sequence[Hypothesis], model: LanguageModel, weight: float) -> list[Hypothesis]:
+    """Add weight · log p(text) by a recurrent language model; the best first."""
+    if len(hypotheses) < 2 or weight == 0:
+        return list(hypotheses)
+    return judge(hypotheses, model.score([hypothesis.text for hypothesis in hypotheses]), weight)
+
+
+def judge(hypotheses: Sequence[Hypothesis], scores: Tensor, weight: float) -> list[Hypothesis]:
+    """Add weight · score (N,) to each; the best first.
+
+    A reading that cannot be scored (-inf) keeps the lowest score of those that can.
+    """
     lowest = scores[scores.isfinite()].min() if scores.isfinite().any() else torch.tensor(0.0)
     added = torch.where(scores.isfinite(), scores, lowest).tolist()
     judged = [replace(x, score=x.score + weight * extra) for x, extra in zip(hypotheses, added, strict=True)]

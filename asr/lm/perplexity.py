@@ -1,7 +1,8 @@
-"""How well an n-gram model predicts a text."""
+"""How well a language model predicts a text: an n-gram, or a recurrent model over subwords, word by word alike."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 
 from flashlight.lib.text.decoder.kenlm import KenLM
@@ -9,6 +10,7 @@ from flashlight.lib.text.dictionary import Dictionary
 
 from asr.errors import CheckpointError, ConfigError
 from asr.lm.counting import MARKS
+from asr.lm.recurrent import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Perplexity:
     log10: float  # of the whole text, sentence ends included
     unknown: int  # words that score as <unk>; in an 8-bit model a few rare known words do so too
     unknown_log10: float
+    left_out: int = 0  # sentences with letters that a recurrent model cannot write
 
     @property
     def including_unknown(self) -> float:
@@ -57,3 +60,18 @@ def perplexity(model: Path, lines: Iterable[str]) -> Perplexity:
         total += lm.finish(state)[1]
     count = sum(len(words) for words in sentences)
     return Perplexity(len(sentences), count, total, unknown, unknown_total)
+
+
+def recurrent_perplexity(model: LanguageModel, lines: Iterable[str], *, together: int = 64) -> Perplexity:
+    """Score sentences by a recurrent model; a word costs what all its subwords cost, so no word is unknown.
+
+    Sentences that its units cannot write are counted, not scored. Raises ConfigError where none is left.
+    """
+    given = [" ".join(words) for line in lines if (words := line.split())]
+    written = sorted((text for text in given if model.encode(text) is not None), key=len)
+    if not written:
+        raise ConfigError("text", "expected a sentence or more that the model's subwords can write, got none")
+    groups = (written[first : first + together] for first in range(0, len(written), together))
+    total = sum(float(model.score(group).double().sum()) for group in groups) / log(10)
+    count = sum(len(text.split()) for text in written)
+    return Perplexity(len(written), count, total, 0, 0.0, len(given) - len(written))

@@ -6,37 +6,46 @@ No pickle.
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from asr.errors import CheckpointError
 from asr.model.acoustic import AcousticModel
 
+M = TypeVar("M", bound=nn.Module)
+
 
 @dataclass
-class TrainingState:
-    """The run's whole memory. `epoch` and `batch` say which batch is next; `step` counts updates."""
+class RunState(Generic[M]):
+    """What every run remembers. `epoch` and `batch` say which batch is next; `step` counts updates."""
 
-    model: AcousticModel
-    average: AcousticModel
+    model: M
+    average: M
     optimiser: torch.optim.AdamW
     step: int = 0
     epoch: int = 0
     batch: int = 0
+
+    def counters(self) -> list[str]:
+        """The fields that are plain numbers."""
+        return [field.name for field in fields(self) if field.name not in ("model", "average", "optimiser")]
+
+
+@dataclass
+class TrainingState(RunState[AcousticModel]):
+    """The whole memory of an acoustic model's run."""
+
     hours: float = 0.0
     best_wer: float = float("inf")
 
 
-_COUNTERS = ("step", "epoch", "batch", "hours", "best_wer")
-
-
-def save_state(state: TrainingState, folder: Path) -> None:
+def save_state(state: RunState[Any], folder: Path) -> None:
     """Write under a temporary name, then rename."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -45,14 +54,14 @@ def save_state(state: TrainingState, folder: Path) -> None:
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": x for name, x in moments.items()}
     save_file({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, new / "state.safetensors")
-    counters = {name: getattr(state, name) for name in _COUNTERS}
+    counters = {name: getattr(state, name) for name in state.counters()}
     (new / "state.json").write_text(json.dumps(counters), encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
     new.rename(folder)
 
 
-def load_state(state: TrainingState, folder: Path) -> None:
+def load_state(state: RunState[Any], folder: Path) -> None:
     """Fill a fresh state in place. Raises CheckpointError."""
     try:
         tensors = load_file(folder / "state.safetensors")
@@ -67,7 +76,7 @@ def load_state(state: TrainingState, folder: Path) -> None:
         moments.setdefault(int(index), {})[moment] = x
     groups = state.optimiser.state_dict()["param_groups"]
     state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    for name in _COUNTERS:
+    for name in state.counters():
         setattr(state, name, counters[name])
 
 

@@ -1,0 +1,214 @@
+"""Training the recurrent language model: a run is begun or resumed, as `asr.training.loop` does for the acoustic one.
+
+A run's folder holds `step-N/` (to resume from, exactly), `last.safetensors` (averaged weights, ready to use) and
+`log.jsonl`.
+"""
+
+import copy
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.errors import ConfigError
+from asr.lm.counting import read_lines
+from asr.lm.perplexity import recurrent_perplexity
+from asr.lm.recurrent import BOUNDARY, LanguageModel, RecurrentLM, RecurrentLMConfig, save_language_model
+from asr.lm.sentences import Places, Sentences
+from asr.model.units import SubwordUnits, load_units
+from asr.training.config import OptimiserConfig
+from asr.training.interrupting import deferred_interrupt
+from asr.training.state import RunState, load_state, newest_state, save_state
+
+MOST_MEASURED = 1000  # held-out sentences
+
+
+@dataclass(frozen=True)
+class LanguageTraining:
+    """A run: text, units, network, optimiser. Paths are relative to the config file."""
+
+    texts: list[Path]  # one sentence a line, plain or .xz
+    units: Path  # a model bundle whose subwords are taken, or a folder of its subword.model
+    model: RecurrentLMConfig = field(default_factory=RecurrentLMConfig)
+    optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(rate=3e-3, clip_norm=1.0))
+    tokens: int = 3000  # in a batch, padding included
+    longest: int = 120  # tokens of a sentence; the rest of a longer one is left out
+    pool: int = 4096  # sentences that are drawn and sorted by length together
+    held_out: int = 1000  # one line in so many is not trained on and measures perplexity
+    seed: int = 1
+    save_every: int = 500  # steps
+    evaluate_every: int = 500
+    keep: int = 2  # checkpoints
+
+    def __post_init__(self) -> None:
+        if not self.texts:
+            raise ConfigError("texts", "expected at least one text; there is nothing to train on")
+        if self.tokens < self.longest:
+            raise ConfigError("tokens", f"expected room for the longest sentence, {self.longest}, got {self.tokens}")
+
+
+@dataclass
+class LanguageState(RunState[RecurrentLM]):
+    """`epoch`, `pool` and `batch` say which batch is next."""
+
+    pool: int = 0
+    trained_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class LanguageProgress:
+    """What a run says after each step."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    loss: float  # nats a token
+    rate: float
+    gradient_norm: float
+    trained_tokens: int
+    speed: float  # tokens a second
+    perplexity: float | None = None  # a word, of held-out sentences, where it was just measured
+
+
+class LanguageRun:
+    """One run in one folder. `advance` makes one step; `run` makes all that are left."""
+
+    def __init__(self, config: LanguageTraining, folder: Path) -> None:
+        torch.manual_seed(config.seed)
+        units = load_units(config.units, "subword")
+        if not isinstance(units, SubwordUnits):
+            raise ConfigError("units", f"expected the subword.model of a bundle in {config.units}")
+        self.config, self.folder, self.units = config, folder, units
+        folder.mkdir(parents=True, exist_ok=True)
+        self.sentences = Sentences(read_lines(config.texts))
+        self.learned, held = self.sentences.split(config.held_out)
+        if not len(self.learned):
+            raise ConfigError("texts", "expected sentences, one a line, got none")
+        self.held = held[:: max(1, len(held) // MOST_MEASURED)]
+        self.state = self._begin()
+        self._batches: Iterator[list[list[int]]] | None = None
+
+    def _begin(self) -> LanguageState:
+        model = RecurrentLM(self.config.model, len(self.units.tokens))
+        optimiser = torch.optim.AdamW(
+            model.parameters(), weight_decay=self.config.optimiser.weight_decay, betas=(0.9, 0.98)
+        )
+        state = LanguageState(model, copy.deepcopy(model).eval(), optimiser)
+        saved = newest_state(self.folder)
+        if saved is not None:
+            load_state(state, saved)
+        return state
+
+    def run(self, report: Callable[[LanguageProgress], None]) -> None:
+        """All steps to the end, saved and measured on the way. Ctrl-C ends the step, saves and raises on."""
+        total = self.config.optimiser.total_steps
+        with deferred_interrupt() as interrupted:
+            while self.state.step < total:
+                progress = self.advance()
+                done = self.state.step == total
+                if done or self.state.step % self.config.evaluate_every == 0:
+                    progress = dataclasses.replace(progress, perplexity=self.measure())
+                if done or interrupted.is_set() or self.state.step % self.config.save_every == 0:
+                    self.save()
+                report(progress)
+                with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                    log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+
+    def advance(self) -> LanguageProgress:
+        """One step: the next batch, its loss, an update of the weights and of their average."""
+        began = time.perf_counter()
+        batch = self._next_batch()
+        optimiser, model = self.state.optimiser, self.state.model.train()
+        rate = self.config.optimiser.rate_at(self.state.step)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        loss = sentence_loss(model, batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.optimiser.clip_norm)
+        if torch.isfinite(norm):
+            optimiser.step()
+            self._average()
+        self.state.step += 1
+        tokens = sum(map(len, batch))
+        self.state.trained_tokens += tokens
+        return LanguageProgress(
+            step=self.state.step,
+            total_steps=self.config.optimiser.total_steps,
+            epoch=self.state.epoch,
+            loss=float(loss.detach()),
+            rate=rate,
+            gradient_norm=float(norm),
+            trained_tokens=self.state.trained_tokens,
+            speed=tokens / (time.perf_counter() - began),
+        )
+
+    def measure(self) -> float | None:
+        """Perplexity a word of the averaged weights on held-out sentences, or None without any."""
+        held = [self.sentences[i] for i in self.held]
+        return recurrent_perplexity(self.language_model(), held).including_unknown if held else None
+
+    def save(self) -> None:
+        """Write `step-N/` and `last.safetensors`; drop the oldest states."""
+        save_state(self.state, self.folder / f"step-{self.state.step}")
+        save_language_model(self.language_model(), self.folder / "last.safetensors")
+        steps = sorted(self.folder.glob("step-*"), key=lambda path: int(path.name.partition("-")[2]))
+        for old in steps[: -self.config.keep]:
+            shutil.rmtree(old)
+
+    def language_model(self) -> LanguageModel:
+        """The averaged weights with their units."""
+        return LanguageModel(self.state.average, self.units)
+
+    def _next_batch(self) -> list[list[int]]:
+        """The plan is a function of the seed, the epoch and the pool: a resumed run draws what it would have drawn."""
+        while True:
+            if self._batches is None:
+                made = self._make_batches()
+                self._batches = iter(made[self.state.batch :])
+            batch = next(self._batches, None)
+            if batch is not None:
+                self.state.batch += 1
+                return batch
+            self._batches = None
+            self.state.pool, self.state.batch = self.state.pool + 1, 0
+            if self.state.pool * self.config.pool >= len(self.learned):
+                self.state.epoch, self.state.pool = self.state.epoch + 1, 0
+
+    def _make_batches(self) -> list[list[list[int]]]:
+        """The batches of one pool: token sequences of like length, those that the units can write."""
+        config, first = self.config, self.state.pool * self.config.pool
+        order: Places = np.random.default_rng([config.seed, self.state.epoch]).permutation(self.learned)
+        encoded = (self.units.encode(self.sentences[i]) for i in order[first : first + config.pool])
+        usable = sorted(([*ids, BOUNDARY][: config.longest] for ids in encoded if ids), key=len)
+        batches: list[list[list[int]]] = []
+        for ids in usable:
+            if not batches or len(ids) * (len(batches[-1]) + 1) > config.tokens:
+                batches.append([])
+            batches[-1].append(ids)
+        rng = np.random.default_rng([config.seed, self.state.epoch, self.state.pool])
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def _average(self) -> None:
+        """Exponential average, warmed up so that the first steps do not linger."""
+        keep = min(self.config.optimiser.average, (self.state.step + 1) / (self.state.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.state.average.parameters()), list(self.state.model.parameters()), 1 - keep)
+
+
+def sentence_loss(model: RecurrentLM, batch: list[list[int]]) -> Tensor:
+    """Mean -log p of all tokens of some sentences, each from state zero; their ends included."""
+    lengths = torch.tensor([len(ids) for ids in batch])
+    targets = torch.nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in batch], True, -1)
+    inputs = torch.nn.functional.pad(targets[:, :-1].clamp_min(0), (1, 0), value=BOUNDARY)
+    log_probs = model(inputs, lengths)
+    return torch.nn.functional.nll_loss(log_probs.flatten(0, 1), targets.flatten(), ignore_index=-1)

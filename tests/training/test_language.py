@@ -1,0 +1,95 @@
+import lzma
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.errors import CheckpointError, ConfigError
+from asr.lm.recurrent import RecurrentLMConfig, load_language_model
+from asr.lm.sentences import Sentences
+from asr.model.units import SubwordUnits, save_units
+from asr.training.config import OptimiserConfig
+from asr.training.language import LanguageProgress, LanguageRun, LanguageTraining
+
+LINES = [
+    f"{who} {does} {what}"
+    for who in ("a cat", "the dog", "he", "my friend")
+    for does in ("eats", "sees", "meets")
+    for what in ("it", "us", "a dog")
+]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> LanguageTraining:
+    with lzma.open(tmp_path / "text.xz", "wt") as file:
+        file.write("\n".join(LINES * 5))
+    save_units(SubwordUnits.train(LINES, 40), tmp_path, "subword")
+    return LanguageTraining(
+        texts=[tmp_path / "text.xz"],
+        units=tmp_path,
+        model=RecurrentLMConfig(embedding=8, hidden=12, dropout=0.2),
+        optimiser=OptimiserConfig(rate=0.02, warmup_steps=3, total_steps=10, decay_steps=3, average=0.9),
+        tokens=120,
+        longest=60,
+        pool=32,
+        held_out=5,
+    )
+
+
+def test_ten_steps_are_five_then_saved_loaded_and_five_more(config: LanguageTraining, tmp_path: Path) -> None:
+    straight = LanguageRun(config, tmp_path / "straight")
+    losses = [straight.advance().loss for _ in range(10)]
+    first = LanguageRun(config, tmp_path / "cut")
+    begun = [first.advance().loss for _ in range(5)]
+    first.save()
+    torch.rand(7)
+    second = LanguageRun(config, tmp_path / "cut")
+    assert begun + [second.advance().loss for _ in range(5)] == losses
+    for name, x in straight.state.average.state_dict().items():
+        assert torch.equal(x, second.state.average.state_dict()[name]), name
+    assert second.state.trained_tokens == straight.state.trained_tokens
+
+
+def test_a_run_learns_and_leaves_a_model_and_a_log(config: LanguageTraining, tmp_path: Path) -> None:
+    longer = OptimiserConfig(rate=0.02, warmup_steps=3, total_steps=60, decay_steps=20, average=0.9)
+    said: list[LanguageProgress] = []
+    run = LanguageRun(replace(config, optimiser=longer, evaluate_every=5, save_every=5, keep=1), tmp_path / "run")
+    run.run(said.append)
+    measured = [x.perplexity for x in said if x.perplexity is not None]
+    assert len(measured) == 12
+    assert measured[-1] < measured[0] / 2
+    assert load_language_model(tmp_path / "run" / "last.safetensors").score(["a cat eats it"]).isfinite().all()
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 60
+    assert [path.name for path in (tmp_path / "run").glob("step-*")] == ["step-60"]
+
+
+def test_held_out_sentences_are_never_trained_on(config: LanguageTraining, tmp_path: Path) -> None:
+    run = LanguageRun(config, tmp_path / "run")
+    learned = {run.sentences[i] for i in run.learned}
+    held = {run.sentences[i] for i in run.held}
+    assert learned and held and not learned & held  # noqa: PT018
+    seen: set[str] = set()
+    for _ in range(40):
+        seen |= {run.units.decode(ids[:-1]) for ids in run._next_batch()}
+    assert run.state.epoch > 0
+    assert seen == learned
+
+
+def test_sentences_come_back_as_they_were_without_the_empty_ones() -> None:
+    sentences = Sentences([" one two \n", "\n", "größe\n", "three"])
+    assert list(sentences) == ["one two", "größe", "three"]
+    assert sentences.split(0)[1].size == 0
+
+
+def test_bad_settings_and_a_damaged_state_are_named(config: LanguageTraining, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="longest sentence"):
+        replace(config, tokens=10)
+    with pytest.raises(ConfigError, match="at least one text"):
+        replace(config, texts=[])
+    run = LanguageRun(config, tmp_path / "run")
+    run.advance()
+    run.save()
+    (tmp_path / "run" / "step-1" / "state.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match="cannot be resumed"):
+        LanguageRun(config, tmp_path / "run")
