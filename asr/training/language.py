@@ -25,6 +25,7 @@ from asr.lm.sentences import Places, Sentences
 from asr.model.units import SubwordUnits, load_units
 from asr.training.config import OptimiserConfig
 from asr.training.interrupting import deferred_interrupt
+from asr.training.parallel import Group
 from asr.training.state import RunState, load_state, newest_state, save_state
 
 MOST_MEASURED = 1000  # held-out sentences
@@ -127,6 +128,7 @@ class LanguageRun:
         """One step: the next batch, its loss, an update of the weights and of their average."""
         began = time.perf_counter()
         batch = self._next_batch()
+        Group().seed_step(self.config.seed, self.state.step)
         optimiser, model = self.state.optimiser, self.state.model.train()
         rate = self.config.optimiser.rate_at(self.state.step)
         for group in optimiser.param_groups:

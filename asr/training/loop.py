@@ -8,15 +8,11 @@ import copy
 import dataclasses
 import json
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,6 +25,7 @@ from asr.model.acoustic import AcousticModel
 from asr.model.bundle import Bundle, load_bundle, save_bundle
 from asr.model.units import Units, build_units, load_units, save_units
 from asr.training.config import TrainingConfig
+from asr.training.interrupting import deferred_interrupt
 from asr.training.loss import ctc_losses, total_loss
 from asr.training.parallel import Group
 from asr.training.state import TrainingState, load_state, newest_state, save_state
@@ -75,7 +72,7 @@ class TrainingRun:
         A kill loses at most `save_every` steps. In a group, the first process alone measures, saves and reports.
         """
         total = self.config.optimiser.total_steps
-        with _deferred_interrupt() as interrupted:
+        with deferred_interrupt() as interrupted:
             while self.state.step < total:
                 progress = self.advance(stop=interrupted.is_set())
                 if self.group.leads:
@@ -99,8 +96,7 @@ class TrainingRun:
         """
         began = time.perf_counter()
         batch = self._next_batch()
-        seeds = np.random.SeedSequence([self.config.seed, self.state.step, self.group.rank])
-        torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropout: a step made again is the same step
+        self.group.seed_step(self.config.seed, self.state.step)
         rate = self.config.optimiser.rate_at(self.state.step)
         for group in self.state.optimiser.param_groups:
             group["lr"] = rate
@@ -239,20 +235,6 @@ class TrainingRun:
     def _log(self, progress: Progress) -> None:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets an event instead of breaking a step in two. In a thread other than the main one it does nothing."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _start_from(model: AcousticModel, initial: Bundle) -> None:

@@ -6,6 +6,7 @@ Who starts the processes (torchrun, Ray Train) makes the group; where there is n
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import distributed
 
@@ -33,6 +34,10 @@ class Group:
         """Until every process of the group has come here."""
         if self.size > 1:
             distributed.barrier()
+
+    def seed_step(self, seed: int, step: int) -> None:
+        """Set the random numbers of a step (dropout): made again after a resumption it is the same step."""
+        torch.manual_seed(int(np.random.SeedSequence([seed, step, self.rank]).generate_state(1)[0]))
 
     def share(self, plan: list[list[int]]) -> list[list[int]]:
         """This process's batches of an epoch: every size-th, as many as every other process has."""
