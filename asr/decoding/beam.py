@@ -5,6 +5,7 @@ Score of a hypothesis: Σ log p(token) + lm_weight · log10 p(words) + word_scor
 `asr.decoding.rescoring`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
@@ -207,24 +208,21 @@ class BeamSearch:
         results = self._search.get_all_final_hypothesis() if len(self._frames) else []
         if not results:
             return Hypothesis((), 0.0), 0
-        labels = [[label for label in result.words if label >= 0] for result in results]
+        labels = [_labels(result) for result in results]
         first, last = min(labels), max(labels)  # what these two share all share
         shared = next((i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), None)
         agreed = first[: min(len(first), len(last)) if shared is None else shared]
-        best = max(results, key=lambda result: result.score)
-        return self._hypothesis(best), sum(len(self._decoder.entry(label)[0]) for label in agreed)
+        return self._hypothesis(_first(results)), sum(len(self._decoder.entry(label)[0]) for label in agreed)
 
     def finish(self) -> list[Hypothesis]:
         """Readings of all that was fed, the best first; one without words where nothing is heard."""
         if not len(self._frames):
             return [Hypothesis((), 0.0)]
         self._search.decode_end()
-        best: dict[tuple[int, ...], DecodeResult] = {}
+        ways: dict[tuple[int, ...], list[DecodeResult]] = {}
         for result in self._search.get_all_final_hypothesis():
-            labels = tuple(label for label in result.words if label >= 0)
-            if labels not in best or result.score > best[labels].score:
-                best[labels] = result
-        # Ties come in no order: labels make one
+            ways.setdefault(_labels(result), []).append(result)
+        best = {labels: _first(same) for labels, same in ways.items()}
         ranked = [best[labels] for labels in sorted(best, key=lambda x: (-best[x].score, x))]
         config = self._decoder.config
         kept = {x.text: x for x in map(self._hypothesis, reversed(ranked[: 2 * config.rescored]))}  # phrases as words
@@ -263,6 +261,17 @@ class BeamSearch:
             )
             for word, (i, j) in zip(words, pairwise(borders), strict=True)
         ]
+
+
+def _labels(result: DecodeResult) -> tuple[int, ...]:
+    return tuple(label for label in result.words if label >= 0)
+
+
+def _first(results: Sequence[DecodeResult]) -> DecodeResult:
+    """The best. flashlight gives ties in no order, so labels and tokens make one."""
+    score = max(result.score for result in results)
+    tied = [result for result in results if result.score == score]
+    return tied[0] if len(tied) == 1 else min(tied, key=lambda result: (result.words, result.tokens))
 
 
 def _confidence(path: list[int], emissions: Emissions) -> float:

@@ -72,13 +72,20 @@ class GreedyPartials:
         fresh = [replace(x, start=x.start + heard.frames, end=x.end + heard.frames) for x in found]
         known = list(heard.tokens)
         if fresh and known and heard.last_id == fresh[0].id and fresh[0].start == heard.frames:
-            known[-1] = replace(known[-1], end=fresh.pop(0).end)
+            known[-1] = _joined(known[-1], fresh.pop(0))
         tokens, frames = (*known, *fresh), heard.frames + len(log_probs)
         words = words_of(tokens, self._pieces, frame_s=self._frame_s, end_s=frames * self._frame_s)
         return GreedilyGrowing(frames, words, max(0, len(words) - 1), int(log_probs[-1].argmax()), tokens)
 
     def forget(self, heard: GreedilyGrowing) -> None:
         """Nothing is kept."""
+
+
+def _joined(token: Token, more: Token) -> Token:
+    """One token that goes on across a border."""
+    before, after = token.end - token.start, more.end - more.start
+    log_prob = (token.log_prob * before + more.log_prob * after) / (before + after)
+    return replace(token, end=more.end, log_prob=log_prob)
 
 
 @dataclass(frozen=True, eq=False)
