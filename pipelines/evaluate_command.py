@@ -42,6 +42,7 @@ def evaluate(
         bool, typer.Option("--streaming", help="hear it live: delays, steadiness, partial WER")
     ] = False,
     delay_ms: Annotated[float, typer.Option(help="of partials, with --streaming")] = 960.0,
+    partials: Annotated[str, typer.Option(help="with --streaming: auto, greedy or beam")] = "auto",
 ) -> None:
     """Word error rate with its interval. Exit status 1 where something could not be scored (the rest is)."""
     from asr.errors import ConfigError
@@ -69,7 +70,8 @@ def evaluate(
     if streaming:
         from pipelines.stream_references import plain_streaming, show_streaming, stream
 
-        result, score = stream(datasets, engine, choose_normaliser(normaliser, own_rules), delay_ms=delay_ms)
+        normalise = choose_normaliser(normaliser, own_rules)
+        result, score = stream(datasets, engine, normalise, delay_ms=delay_ms, partials=partials)
         live = plain_streaming(score, delay_ms=delay_ms)
     else:
         result = _score_file(datasets, hypotheses) if hypotheses else recognise(datasets, engine, workers=workers)

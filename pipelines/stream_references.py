@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from asr.evaluation.normalise import Normaliser
     from asr.evaluation.result import Result
     from asr.evaluation.streaming import Listened, StreamingScore
-    from asr.recognizer import Recognizer
+    from asr.live import LiveSetup
 
 
 def stream(
-    datasets: Sequence["Dataset"], engine: EngineChoice, normalise: "Normaliser", *, delay_ms: float
+    datasets: Sequence["Dataset"], engine: EngineChoice, normalise: "Normaliser", *, delay_ms: float, partials: str
 ) -> tuple["Result", "StreamingScore"]:
     """Every reference heard live: the finals as a result, and how soon and how steady the words were."""
     from asr.evaluation.datasets import Problem
@@ -28,7 +28,7 @@ def stream(
     from asr.evaluation.streaming import score_streams
 
     jobs = [(dataset.name, reference) for dataset in datasets for reference in dataset.references]
-    found = _listen_to_all([reference for _, reference in jobs], engine, delay_ms)
+    found = _listen_to_all([reference for _, reference in jobs], engine, delay_ms, partials)
     problems, answers, runs = [], [], []
     for (name, reference), run in zip(jobs, found, strict=True):
         if isinstance(run, Problem):
@@ -37,37 +37,39 @@ def stream(
         answer = answer_of(name, reference, text=run.text, words=run.words)
         answers.append(replace(answer, duration_s=run.audio_s, wall_s=run.work_s))
         runs.append((reference.text, run))
-    about = {**engine.about, "delay_ms": f"{delay_ms:.0f}"}
+    about = {**engine.about, "delay_ms": f"{delay_ms:.0f}", "partials": partials}
     result = Result(Path(engine.model).name, tuple(answers), (*problems_of(datasets), *problems), about)
     return result, score_streams(runs, normalise)
 
 
 def _listen_to_all(
-    references: Sequence["Reference"], engine: EngineChoice, delay_ms: float
+    references: Sequence["Reference"], engine: EngineChoice, delay_ms: float, partials: str
 ) -> list["Listened | Problem"]:
     recognizer = engine.load()
+    setup = recognizer.live_setup(delay_ms=delay_ms, partials=partials)
     found: list[Listened | Problem] = []
     if references:
-        _listen_to(recognizer, references[0], delay_ms)  # a process's first call is slower than any later one
+        _listen_to(setup, references[0])  # a process's first call is slower than any later one
     with Progress(len(references)) as progress:
         seconds = 0.0
         for reference in references:
-            found.append(_listen_to(recognizer, reference, delay_ms))
+            found.append(_listen_to(setup, reference))
             seconds += getattr(found[-1], "audio_s", 0.0)
             progress.advance(seconds)
     return found
 
 
-def _listen_to(recognizer: "Recognizer", reference: "Reference", delay_ms: float) -> "Listened | Problem":
+def _listen_to(setup: "LiveSetup", reference: "Reference") -> "Listened | Problem":
     from asr.errors import AudioError
     from asr.evaluation.datasets import Problem
     from asr.evaluation.streaming import listen
     from asr.evaluation.transcribing import samples_of
+    from asr.live import Live
 
     if reference.audio is None:
         return Problem("missing", reference.id, "only its text is known; a stream needs the recording")
     try:
-        return listen(recognizer.live(delay_ms=delay_ms), samples_of(reference))
+        return listen(Live(setup), samples_of(reference))
     except AudioError as error:
         return Problem("failed", reference.id, str(error))
 
@@ -90,9 +92,10 @@ def show_streaming(plain: dict[str, Any], *, to_stderr: bool) -> None:
     print_table(
         [["ms", "p50", "p95", "most", "count"], *rows], title=f"live, delay {plain['delay_ms']:.0f} ms", file=file
     )
+    flicker = f"{number(plain['partial_words_changed_percent'])} % of words in partials changed by later ones"
     changed = f"{number(plain['stable_changed_percent'])} % of {plain['stable_words']} stable words changed by finals"
     wer = f"WER % of partials {number(plain['partial_wer'])}, of finals {number(plain['final_wer'])}"
-    print(f"{wer}; {changed}; real-time factor {number(plain['real_time_factor'], 3)}", file=file)
+    print(f"{wer}; {flicker}; {changed}; real-time factor {number(plain['real_time_factor'], 3)}", file=file)
 
 
 _COLUMNS = ("p50", "p95", "most")

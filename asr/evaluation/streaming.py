@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -170,7 +170,8 @@ class StreamingScore:
     final_work_s: the work of the push that gave a final, the last one's `finish` included; finish_work_s: that alone.
     final_delay_s: from the end of the last word to the final: with the silence that decides the utterance's end, or
     the time for which an utterance too long went on after the place where it was cut.
-    stable_changed_percent: words that partials called stable and the final has not.
+    partial_words_changed_percent: of the words that partials showed, those that a later partial of the utterance took
+    back: the flicker. stable_changed_percent: words that partials called stable and the final has not.
     """
 
     recordings: int
@@ -183,6 +184,9 @@ class StreamingScore:
     finish_work_s: Percentiles
     final_delay_s: Percentiles
     words_without_partial: int
+    partial_words: int
+    partial_words_changed: int
+    partial_words_changed_percent: float
     stable_words: int
     stable_changed: int
     stable_changed_percent: float
@@ -197,6 +201,7 @@ def score_streams(runs: Sequence[tuple[str, Listened]], normalise: Normaliser) -
     seen = [x for _, run in runs for x in utterances_of(run)]
     spoken = [x for x in seen if x.final.words]
     delays = [delay for _, run in runs for delay in _word_delays(run)]
+    shown, taken_back = _shown_words(seen)
     stable, changed = _stable_words(seen)
     audio, work = sum(run.audio_s for _, run in runs), sum(run.work_s for _, run in runs)
     return StreamingScore(
@@ -210,6 +215,9 @@ def score_streams(runs: Sequence[tuple[str, Listened]], normalise: Normaliser) -
         finish_work_s=percentiles(run.finish_work_s for _, run in runs),
         final_delay_s=percentiles(x.at_s - x.final.words[-1].end_s for x in spoken),
         words_without_partial=sum(len(x.final.words) for x in spoken) - len(delays),
+        partial_words=shown,
+        partial_words_changed=taken_back,
+        partial_words_changed_percent=percent(taken_back, shown),
         stable_words=stable,
         stable_changed=changed,
         stable_changed_percent=percent(changed, stable),
@@ -244,6 +252,15 @@ def _word_delays(run: Listened) -> list[float]:
         for word in run.words
     )
     return [at - word.end_s for at, word in zip(found, run.words, strict=True) if at is not None]
+
+
+def _shown_words(seen: Sequence[SeenUtterance]) -> tuple[int, int]:
+    """How many words partials showed, a word anew wherever another stood, and how many the next partial took back."""
+    texts = [["", *(partial.event.text for partial in x.partials)] for x in seen]
+    pairs = [pair for shown in texts for pair in pairwise(shown)]
+    found = align([later for _, later in pairs], [earlier for earlier, _ in pairs])
+    counts = sum((x.counts for x in found), Counts())
+    return counts.substitutions + counts.deletions, counts.substitutions + counts.insertions
 
 
 def _stable_words(seen: Sequence[SeenUtterance]) -> tuple[int, int]:

@@ -69,11 +69,20 @@ def test_work_slower_than_speech_delays_all_that_follows(clock: list[float]) -> 
     assert [x.at_s for x in run.heard] == [5.0, 11.0]  # 1 + 2 + 2; then three more
 
 
+def test_words_that_later_partials_take_back_are_counted_as_flicker(clock: list[float]) -> None:
+    says: list[list[Event]] = [[partial("won")], [partial("one tow")], [partial("one tow three")], [], [final("one")]]
+    run = listen(Told(clock, says, 0.25), SECONDS, chunk_s=1.0)
+    score = score_streams([("one", run)], choose_normaliser("basic"))
+    assert (score.partial_words, score.partial_words_changed) == (4, 1)  # "won"
+    assert score.partial_words_changed_percent == 25.0
+
+
 def test_delays_are_counted_from_the_words_of_the_final_and_changes_from_stable_words(clock: list[float]) -> None:
     says: list[list[Event]] = [[], [partial("one tow")], [partial("one tow three")], [], [final("one two three")]]
     run = listen(Told(clock, says, 0.25), SECONDS, chunk_s=1.0)
     score = score_streams([("one two three", run)], choose_normaliser("basic"))
     assert (score.partial_wer, score.final_wer) == (pytest.approx(100 / 3), 0.0)
+    assert (score.partial_words, score.partial_words_changed) == (3, 0)  # only the final corrected "tow"
     assert (score.stable_words, score.stable_changed, score.stable_changed_percent) == (2, 1, 50.0)
     assert score.first_partial_s.p50 == 2.25 - 0.5
     assert score.word_delay_s.count == 2  # "two" was never shown
