@@ -22,7 +22,8 @@ def live(
     list_devices: Annotated[bool, typer.Option("--list-devices", help="show the microphones and end")] = False,
     delay_ms: Annotated[float, typer.Option(help="of partials: less is sooner and less sure")] = 960.0,
     as_json: Annotated[bool, typer.Option("--json", help="events as JSON lines instead of text")] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="add the words to this file as they come")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="write the words to this file too")] = None,
+    form: Annotated[str, typer.Option("--format", "-f", help="txt, jsonl, srt, vtt, ctm or tsv, as it grows")] = "",
     save_audio: Annotated[Path | None, typer.Option(help="keep what is heard as a wav file")] = None,
     model: Annotated[str, typer.Option(help="a model's name in the package or its folder")] = "small",
     device: Annotated[str, typer.Option(help="to compute on: auto, cpu, cuda or mps")] = "auto",
@@ -35,7 +36,7 @@ def live(
 
     Partial words stand on the last line of a terminal and change; finals stay. Elsewhere only finals are written.
     """
-    from pipelines.live_screen import Screen
+    from pipelines.live_screen import open_screen
 
     if list_devices:
         _show_devices()
@@ -47,7 +48,7 @@ def live(
     expected = parse_hotwords(hotword or ())
     recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding, hotwords=expected)
     stream = recognizer.live(delay_ms=delay_ms, stream=source or "microphone", partials=partials)
-    screen = Screen(as_json=as_json, out=out)
+    screen = open_screen(as_json=as_json, out=out, form=form, stream=source or "microphone")
     _listen(stream, sound, screen, save_audio)
 
 

@@ -2,15 +2,58 @@
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from asr.audio.microphone import Samples
+from asr.decoding.words import Utterance
+from asr.errors import ConfigError
 from asr.events import Event, Final, Partial
+from asr.output import growing
 
 _METER = " ▁▂▃▄▅▆▇█"
+
+
+class Written:
+    """Finals as they come, into a file or standard output, each one out at once."""
+
+    def __init__(self, path: Path | None, form: str, stream: str) -> None:
+        """No format: by the file's suffix, else txt. Raises ConfigError."""
+        suffix = "" if path is None else path.suffix.removeprefix(".").lower()
+        self._growth, title = growing.begin(form or (suffix if suffix in growing.GROWING else "txt"), stream)
+        self._file: TextIO = sys.stdout if path is None else self._opened(path)
+        self._owned = path is not None
+        self._write(title)
+
+    def _opened(self, path: Path) -> TextIO:
+        form = self._growth.format
+        try:
+            file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError("--out", f"cannot write {path}: {error.strerror}") from error
+        if form in growing.TITLED and os.fstat(file.fileno()).st_size:
+            file.close()
+            raise ConfigError("--out", f"{path} is there already, and {form} cannot be added to; choose another name")
+        return file
+
+    def add(self, event: Final) -> None:
+        """One utterance."""
+        utterance = Utterance(event.start_s, event.end_s, event.words, event.alternatives)
+        self._growth, text = growing.add(self._growth, utterance)
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        self._file.write(text)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Complete the file."""
+        if self._owned:
+            self._file.close()
 
 
 class Screen:
@@ -19,9 +62,10 @@ class Screen:
     Elsewhere finals only, or every event with --json.
     """
 
-    def __init__(self, *, as_json: bool, out: Path | None) -> None:
+    def __init__(self, *, as_json: bool, out: Written | None, printed: Written | None = None) -> None:
+        """`out`: where finals are written too; `printed`: standard output in another format than text."""
         self._json, self._terminal = as_json, sys.stdout.isatty() and not as_json
-        self._out = None if out is None else out.open("a", encoding="utf-8")
+        self._out, self._printed = out, printed
         self._partial, self._meter = ("", ""), _METER[0]
 
     def show(self, events: list[Event]) -> None:
@@ -40,12 +84,14 @@ class Screen:
         self._partial = ("", "")
         if not event.text:
             return
-        if not self._json:
+        if self._printed is not None:
+            self._clear()
+            self._printed.add(event)
+        elif not self._json:
             self._clear()
             print(event.text, flush=True)
         if self._out is not None:
-            self._out.write(event.text + "\n")
-            self._out.flush()
+            self._out.add(event)
 
     def notice(self, message: str) -> None:
         """A line on stderr."""
@@ -79,3 +125,12 @@ class Screen:
         self._clear()
         if self._out is not None:
             self._out.close()
+
+
+def open_screen(*, as_json: bool, out: Path | None, form: str, stream: str) -> Screen:
+    """A format goes to the file, where there is one, else to standard output. Raises ConfigError."""
+    if form and as_json and out is None:
+        raise ConfigError("--format", "--json already says how standard output is written; add --out FILE for another")
+    if out is not None:
+        return Screen(as_json=as_json, out=Written(out, form, stream))
+    return Screen(as_json=as_json, out=None, printed=Written(None, form, stream) if form else None)

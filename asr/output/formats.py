@@ -28,11 +28,12 @@ def fields(transcript: Transcript) -> dict[str, Any]:
         "name": transcript.name,
         "duration_s": round(transcript.duration_s, 3),
         "text": transcript.text,
-        "utterances": [_utterance(utterance) for utterance in transcript.utterances],
+        "utterances": [utterance_fields(utterance) for utterance in transcript.utterances],
     }
 
 
-def _utterance(utterance: Utterance) -> dict[str, Any]:
+def utterance_fields(utterance: Utterance) -> dict[str, Any]:
+    """One of a transcript's utterances, as plain values."""
     values: dict[str, Any] = {
         "start_s": round(utterance.start_s, 3),
         "end_s": round(utterance.end_s, 3),

@@ -20,10 +20,10 @@ class Cue:
     lines: tuple[str, ...]
 
 
-def cues(transcript: Transcript) -> list[Cue]:
-    """All words in cues that do not overlap."""
+def cues(transcript: Transcript, *, until_s: float = float("inf")) -> list[Cue]:
+    """All words in cues that do not overlap, the last one ended at `until_s`."""
     groups = [group for utterance in transcript.utterances for group in _groups(utterance.words)]
-    ends = [*(group[0].start_s for group in groups[1:]), float("inf")]
+    ends = [*(group[0].start_s for group in groups[1:]), until_s]
     found = []
     for group, following in zip(groups, ends, strict=False):
         end = min(max(group[-1].end_s, group[0].start_s + SHORTEST_S), following)
@@ -74,18 +74,22 @@ def _filled(texts: Sequence[str]) -> list[str]:
 
 def srt(transcript: Transcript) -> str:
     """SubRip: numbered cues, times with a comma."""
-    return "".join(
-        f"{number}\n{_time(cue.start_s, ',')} --> {_time(cue.end_s, ',')}\n" + "\n".join(cue.lines) + "\n\n"
-        for number, cue in enumerate(cues(transcript), 1)
-    )
+    return "".join(srt_cue(cue, number) for number, cue in enumerate(cues(transcript), 1))
+
+
+def srt_cue(cue: Cue, number: int) -> str:
+    """One of SubRip's, from 1."""
+    return f"{number}\n{_time(cue.start_s, ',')} --> {_time(cue.end_s, ',')}\n" + "\n".join(cue.lines) + "\n\n"
 
 
 def vtt(transcript: Transcript) -> str:
     """WebVTT (W3C): a header, cues, times with a point."""
-    return "WEBVTT\n\n" + "".join(
-        f"{_time(cue.start_s, '.')} --> {_time(cue.end_s, '.')}\n" + "\n".join(cue.lines) + "\n\n"
-        for cue in cues(transcript)
-    )
+    return "WEBVTT\n\n" + "".join(map(vtt_cue, cues(transcript)))
+
+
+def vtt_cue(cue: Cue) -> str:
+    """One of WebVTT's."""
+    return f"{_time(cue.start_s, '.')} --> {_time(cue.end_s, '.')}\n" + "\n".join(cue.lines) + "\n\n"
 
 
 def _time(seconds: float, point: str) -> str:

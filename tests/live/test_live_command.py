@@ -28,6 +28,19 @@ def test_a_file_played_live_prints_what_transcribe_prints(model: Path, tmp_path:
     assert (tmp_path / "out.txt").read_text() == played.stdout
 
 
+def test_formats_grow_with_the_words_and_an_old_subtitle_file_is_left_alone(model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech(2), 16_000)
+    played = asr("live", "-i", tmp_path / "a.wav", "--speed", 0, "--out", tmp_path / "out.srt", model=model)
+    assert played.stdout == asr("transcribe", tmp_path / "a.wav", model=model).stdout
+    assert (tmp_path / "out.srt").read_text().startswith("1\n00:00:0")
+    printed = asr("live", "-i", tmp_path / "a.wav", "--speed", 0, "--format", "jsonl", model=model)
+    assert [line["text"] for line in map(json.loads, printed.stdout.splitlines())] == played.stdout.splitlines()
+    before = (tmp_path / "out.srt").read_text()
+    again = asr("live", "-i", tmp_path / "a.wav", "--speed", 0, "--out", tmp_path / "out.srt", model=model)
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    assert (tmp_path / "out.srt").read_text() == before
+
+
 def test_raw_samples_on_stdin_are_heard_and_kept(model: Path, tmp_path: Path) -> None:
     raw = (speech(2) * 32767).astype("<i2").tobytes()
     done = asr("live", "--input", "-", "--json", "--save-audio", tmp_path / "kept.wav", stdin=raw, model=model)
@@ -62,6 +75,7 @@ def test_ctrl_c_keeps_the_last_words(model: Path) -> None:
         (["--input", "absent.wav"], 1, "absent.wav"),
         (["--input", "a.wav", "--microphone", "2"], 2, "not both"),
         (["--input", "a.wav", "--speed", "-1"], 2, "0 or more"),
+        (["--input", str(RECORDINGS[0]), "--format", "doc"], 2, "txt, jsonl, srt"),
         (["--input", str(RECORDINGS[0]), "--delay-ms", "5"], 2, "at least 80 ms"),
     ],
 )
