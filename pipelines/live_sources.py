@@ -10,6 +10,7 @@ import numpy as np
 
 from asr.audio.microphone import Notice, Samples
 from asr.audio.reader import SAMPLE_RATE, read_blocks
+from asr.errors import ConfigError
 
 
 def play(path: Path, speed: float) -> Iterator[Samples | Notice]:
@@ -35,8 +36,13 @@ class Saved:
     """Everything heard, written to a wav file as it comes; a no-op without a path."""
 
     def __init__(self, path: Path | None) -> None:
+        """Raises ConfigError where it cannot be written."""
         self._file = None
         if path is not None:
+            try:
+                path.open("wb").close()  # wave itself leaves a half-made object behind
+            except OSError as error:
+                raise ConfigError("--save-audio", f"cannot write {path}: {error.strerror}") from error
             self._file = wave.open(str(path), "wb")  # noqa: SIM115  (closed by close)
             self._file.setnchannels(1)
             self._file.setsampwidth(2)

@@ -76,6 +76,8 @@ def test_ctrl_c_keeps_the_last_words(model: Path) -> None:
         (["--input", "a.wav", "--microphone", "2"], 2, "not both"),
         (["--input", "a.wav", "--speed", "-1"], 2, "0 or more"),
         (["--input", str(RECORDINGS[0]), "--format", "doc"], 2, "txt, jsonl, srt"),
+        (["--input", str(RECORDINGS[0]), "--save-audio", "absent/a.wav"], 2, "cannot write absent"),
+        (["--input", str(RECORDINGS[0]), "--out", "absent/a.txt"], 2, "cannot write absent"),
         (["--input", str(RECORDINGS[0]), "--delay-ms", "5"], 2, "at least 80 ms"),
     ],
 )
