@@ -24,7 +24,9 @@ from flashlight.lib.text.decoder.kenlm import KenLM
 from flashlight.lib.text.dictionary import Dictionary
 from torch import Tensor
 
+from asr.decoding.confidence import ConfidenceWeights
 from asr.decoding.hotwords import Door, Doors, Emissions, Hotword, spellings_of
+from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.lexicon import Lexicon, Spelling, token_ids
 from asr.errors import CheckpointError, ConfigError
 
@@ -49,33 +51,11 @@ class BeamConfig:
     sure_blank: float = 0.95  # of frames with so probable a blank only the first in a row is searched; 1: all are
     recurrent_weight: float = 0.0  # of log p of a reading by the recurrent language model, where the model brings one
     rescored: int = 20  # readings that these two are asked about
+    confidence: ConfidenceWeights | None = None  # None: how loudly a word's tokens are said, as it comes
 
     def __post_init__(self) -> None:
         if self.beam_size < 1 or self.rescored < 1 or self.alternatives < 0:
             raise ConfigError("decoding", "expected beam_size and rescored of at least 1, alternatives of at least 0")
-
-
-@dataclass(frozen=True)
-class HeardWord:
-    """A word in frames [start, end) and the geometric mean of its tokens' probabilities there."""
-
-    text: str
-    start: int
-    end: int
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A reading of an utterance, with its score."""
-
-    words: tuple[HeardWord, ...]
-    score: float
-
-    @property
-    def text(self) -> str:
-        """The words, separated by single spaces."""
-        return " ".join(word.text for word in self.words)
 
 
 class BeamDecoder:

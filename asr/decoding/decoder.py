@@ -7,8 +7,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from asr.decoding.confidence import confidences
 from asr.decoding.greedy import decode_greedily, words_of
 from asr.decoding.hotwords import Hotword, with_hotwords
+from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.words import Alternative, Word
 from asr.errors import CheckpointError, ConfigError
 from asr.model.bundle import Bundle
@@ -73,6 +75,18 @@ class BeamReader:
 
     def read(self, log_probs: Mapping[str, Tensor], *, frame_s: float, end_s: float) -> Reading:
         """Words of the best reading, and the others with their scores."""
+        config = self.search.config
+        readings = self.readings(log_probs)
+        sure = self._confidences(readings, log_probs)
+        words = (
+            Word(word.text, word.start * frame_s, min(end_s, word.end * frame_s), confidence)
+            for word, confidence in zip(readings[0].words, sure, strict=True)
+        )
+        others = readings[1 : config.alternatives + 1]
+        return tuple(words), tuple(Alternative(other.text, other.score) for other in others)
+
+    def readings(self, log_probs: Mapping[str, Tensor]) -> list[Hypothesis]:
+        """All readings that were judged, the best first."""
         from asr.decoding.rescoring import rescore, rescore_by_language
 
         config = self.search.config
@@ -81,12 +95,22 @@ class BeamReader:
             readings = rescore(readings, log_probs[config.second_head], self._second, config.second_weight)
         if self._recurrent is not None:
             readings = rescore_by_language(readings, self._recurrent, config.recurrent_weight)
-        best, *others = readings[: config.alternatives + 1]
-        words = (
-            Word(word.text, word.start * frame_s, min(end_s, word.end * frame_s), word.confidence)
-            for word in best.words
-        )
-        return tuple(words), tuple(Alternative(other.text, other.score) for other in others)
+        return readings
+
+    def second_words(self, log_probs: Mapping[str, Tensor]) -> list[HeardWord]:
+        """What the second head says by itself, greedily; nothing without one."""
+        if self._second is None:
+            return []
+        found = log_probs[self.search.config.second_head]
+        tokens = decode_greedily(found[None], torch.tensor([len(found)]))[0]
+        words = words_of(tokens, self._second.tokens, frame_s=1.0, end_s=len(found))
+        return [HeardWord(word.text, int(word.start_s), int(word.end_s), word.confidence) for word in words]
+
+    def _confidences(self, readings: list[Hypothesis], log_probs: Mapping[str, Tensor]) -> list[float]:
+        weights = self.search.config.confidence
+        if weights is None:
+            return [word.confidence for word in readings[0].words]
+        return confidences(weights, readings, self.second_words(log_probs))
 
 
 def make_decoder(bundle: Bundle, decoding: str, hotwords: tuple[Hotword, ...] = ()) -> Decoder:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from asr.decoding.beam import Hypothesis
+from asr.decoding.hypotheses import Hypothesis
 from asr.lm.recurrent import LanguageModel
 from asr.model.units import Units
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 import yaml
 
-from asr.decoding.beam import BeamConfig, BeamDecoder, HeardWord, Hypothesis
+from asr.decoding.beam import BeamConfig, BeamDecoder
 from asr.decoding.decoder import LANGUAGE_MODEL, LEXICON, SETTINGS, BeamReader, GreedyReader, make_decoder
+from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.lexicon import Lexicon, load_lexicon, phoneme_lexicon, save_lexicon, subword_lexicon
 from asr.decoding.rescoring import log_likelihoods, rescore
 from asr.errors import CheckpointError, ConfigError

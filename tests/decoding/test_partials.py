@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.decoding.beam import BeamSearch, Hypothesis
+from asr.decoding.beam import BeamSearch
 from asr.decoding.decoder import BeamReader, GreedyReader
 from asr.decoding.hotwords import parse_hotwords
+from asr.decoding.hypotheses import Hypothesis
 from asr.decoding.partials import BeamPartials, GreedyPartials, Growing, Partials
 from asr.recognizer import MODELS, Recognizer
 from tests.recordings import RECORDINGS

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import torch
 
-from asr.decoding.beam import HeardWord, Hypothesis
+from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.rescoring import rescore_by_language
 from asr.errors import CheckpointError, ConfigError
 from asr.lm.perplexity import recurrent_perplexity
