@@ -5,10 +5,12 @@ import pytest
 from asr.errors import ConfigError
 from asr.settings import read_settings
 from asr.training.config import TrainingConfig
+from asr.training.language import LanguageTraining
 from pipelines.train_command import read_training_config
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
-TRAINING = [path for path in CONFIGS if "\noptimiser:" in path.read_text()]
+LANGUAGE = [path for path in CONFIGS if path.stem.startswith("lm_")]
+TRAINING = [path for path in CONFIGS if "\noptimiser:" in path.read_text() and path not in LANGUAGE]
 
 
 def written(folder: Path, text: str) -> Path:
@@ -19,6 +21,12 @@ def written(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
 def test_every_training_config_can_be_read_and_says_what_it_is_for(path: Path) -> None:
     assert read_training_config(path, []).data.train
+    assert path.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("path", LANGUAGE, ids=lambda path: path.stem)
+def test_every_language_model_config_can_be_read_and_says_what_it_is_for(path: Path) -> None:
+    assert read_settings(LanguageTraining, path, []).texts
     assert path.read_text().startswith("# ")
 
 
