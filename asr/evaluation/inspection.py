@@ -39,7 +39,10 @@ class Posteriors:
 
 @dataclass(frozen=True)
 class LiveWord:
-    """A word of the partials: when it was said, first shown, and settled; whether the final kept it. Seconds."""
+    """A word that live showed: when it was said, first shown, and settled; whether the final has it. Seconds.
+
+    A word that no partial had is shown and settled when the final comes.
+    """
 
     text: str
     start_s: float
@@ -88,7 +91,7 @@ class Inspection:
 
     @property
     def live_words(self) -> tuple[LiveWord, ...]:
-        """The words of each utterance's last partial, with the times at which a person would have seen them."""
+        """The words of each utterance's last partial and of its final, with the times at which they were seen."""
         return tuple(word for seen in utterances_of(self.live) for word in _live_words_of(seen))
 
 
@@ -154,11 +157,13 @@ def _cuts(recognizer: Recognizer, samples: Floats) -> list[Cut]:
 
 
 def _live_words_of(seen: SeenUtterance) -> list[LiveWord]:
-    """Decoded frames never change, so the word at a place stays the one that was first shown there, or grows."""
-    if not seen.partials:
-        return []
+    """The words of the last partial, and those that only the final brought.
+
+    Decoded frames never change, so the word at a place stays the one that was first shown there, or grows.
+    """
+    partial = seen.partials[-1].event.words if seen.partials else ()
     # the rest of an utterance that was too long and cut is shown again as the next one
-    words = [word for word in seen.partials[-1].event.words if word.start_s < seen.final.end_s]
+    words = [word for word in partial if word.start_s < seen.final.end_s]
     steps = align([seen.final.text], [" ".join(word.text for word in words)])[0].steps
     kept = {step.hypothesis_index for step in steps if step.kind == "hit"}
     found = []
@@ -167,4 +172,7 @@ def _live_words_of(seen: SeenUtterance) -> list[LiveWord]:
         settled = (x.at_s for x in seen.partials if len(x.event.text[: x.event.stable_chars].split()) > place)
         times = next(shown, seen.at_s), next(settled, seen.at_s)
         found.append(LiveWord(word.text, word.start_s, word.end_s, *times, kept=place in kept))
-    return found
+    said = [step.kind for step in steps if step.kind != "ins"]  # of each word of the final
+    late = (word for word, kind in zip(seen.final.words, said, strict=True) if kind != "hit")
+    found += [LiveWord(word.text, word.start_s, word.end_s, seen.at_s, seen.at_s, kept=True) for word in late]
+    return sorted(found, key=lambda word: word.start_s)

@@ -1,5 +1,6 @@
 """Headless Chromium, driven by its debugging protocol: open a page, press things, read what is there."""
 
+import base64
 import itertools
 import json
 import shutil
@@ -53,13 +54,17 @@ class Page:
             time.sleep(0.05)
         raise TimeoutError(script)
 
+    def picture(self, path: Path) -> None:
+        """What is on the screen, as PNG: to look at."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
     def events_named(self, *methods: str) -> list[dict[str, Any]]:
         return [event["params"] for event in self.events if event.get("method") in methods]
 
 
 @contextmanager
-def open_page(path: Path, folder: Path) -> Iterator[Page]:
-    """The page of a file, loaded; folder is for Chromium's own files."""
+def open_page(path: Path, folder: Path, *, shows: str = ".row") -> Iterator[Page]:
+    """The page of a file, once an element `shows` is there; folder is for Chromium's own files."""
     assert CHROMIUM is not None
     command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"]
     browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -67,7 +72,7 @@ def open_page(path: Path, folder: Path) -> Iterator[Page]:
         with connect(_address(folder), max_size=None) as socket:
             page = Page(socket)
             page.call("Page.navigate", url=path.resolve().as_uri())
-            page.wait_for("document.readyState === 'complete' && document.querySelector('.row') !== null")
+            page.wait_for(f"document.readyState === 'complete' && document.querySelector('{shows}') !== null")
             yield page
     finally:
         browser.terminate()

@@ -226,7 +226,8 @@ def _live(axes: Axes, view: _View) -> None:
         axes.barh(row, word.end_s - word.start_s, left=word.start_s, height=0.62, color="#bfdbfe")
         axes.plot([word.end_s, word.shown_s], [row, row], color="#94a3b8", linewidth=1)
         axes.plot([word.shown_s, word.settled_s], [row, row], color="#f59e0b", linewidth=2)
-        axes.plot(word.shown_s, row, "o", markersize=4, markerfacecolor="white", markeredgecolor="#d97706")
+        if word.shown_s < word.settled_s:
+            axes.plot(word.shown_s, row, "o", markersize=4, markerfacecolor="white", markeredgecolor="#d97706")
         axes.plot(word.settled_s, row, "o", markersize=4, color=GREEN if word.kept else RED, clip_on=False)
         if word.start_s >= view.from_s:
             colour = INK if word.kept else RED
