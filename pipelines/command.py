@@ -13,6 +13,7 @@ os.environ.setdefault(
 import typer
 
 from asr.errors import AsrError
+from pipelines.adapt_command import adapt
 from pipelines.align_command import align
 from pipelines.compare_command import compare
 from pipelines.doctor_command import doctor
@@ -37,6 +38,7 @@ app.command("compare")(compare)
 app.command("align")(align)
 app.command("inspect")(inspect)
 app.command("train")(train)
+app.command("adapt")(adapt)
 app.add_typer(lm, name="lm")
 app.command("doctor")(doctor)
 

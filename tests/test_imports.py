@@ -23,8 +23,8 @@ HOUSE = [
     ["asr.recognizer"],
     ["asr.output"],
     ["asr.data"],
-    ["asr.training"],
     ["asr.evaluation"],
+    ["asr.training"],
     ["pipelines"],
 ]
 LEVEL = {name: level for level, names in enumerate(HOUSE) for name in names}
