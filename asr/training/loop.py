@@ -219,7 +219,8 @@ class TrainingRun:
         options = self.config.windowed
         windows = options.draw(seed=self.config.seed, step=self.state.step) if options else None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            encoded = model(features, lengths)
+            with torch.set_grad_enabled(windows is None):  # beside windows the full pass is only looked up to
+                encoded = model(features, lengths)
             windowed = encode_windowed(model, features, lengths, windows) if windows else None
         targets = {name: batch.targets[head.units] for name, head in self.config.model.heads.items()}
         if windowed is None or options is None:

@@ -11,6 +11,7 @@ from asr.errors import ConfigError
 from asr.model.bundle import load_bundle
 from asr.training.loop import TrainingRun
 from asr.training.parallel import Group
+from asr.training.windowed import WindowedConfig
 from tests.training.test_loop import small_training, tone_manifest
 
 
@@ -78,3 +79,29 @@ def test_a_run_begins_with_the_weights_and_units_of_a_bundle(tmp_path: Path) -> 
     other = small_training(tmp_path / "manifest.jsonl", cell="gru", initial=tmp_path / "before" / "last")
     with pytest.raises(ConfigError, match="initial"):
         TrainingRun(other, tmp_path / "other")
+
+
+def _train_in_windows(rank: int, folder: Path) -> list[list[float]]:
+    windowed = WindowedConfig(centres=(2, 3), rights=(1,))
+    config = small_training(folder / "manifest.jsonl", windowed=windowed, initial=folder / "full" / "last")
+    assert len({windowed.draw(seed=config.seed, step=step) for step in range(6)}) > 2  # full passes and both windows
+    straight, cut = TrainingRun(config, folder / "straight"), TrainingRun(config, folder / "cut")
+    for _ in range(6):
+        straight.advance()
+    for _ in range(3):
+        cut.advance()
+    if rank == 0:
+        cut.save()
+    distributed.barrier()
+    cut = TrainingRun(config, folder / "cut")
+    for _ in range(3):
+        cut.advance()
+    return [torch.cat([x.flatten() for x in run.state.model.state_dict().values()]).tolist() for run in (straight, cut)]
+
+
+def test_training_in_windows_goes_on_from_a_bundle_in_a_group_and_resumes_exactly(tmp_path: Path) -> None:
+    full = TrainingRun(small_training(tone_manifest(tmp_path)), tmp_path / "full")
+    full.advance()
+    full.save()
+    (straight, cut), (other_straight, other_cut) = in_a_group_of_two(_train_in_windows, tmp_path)
+    assert straight == cut == other_straight == other_cut
