@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def live(
-    source: Annotated[str, typer.Option("--input", "-i", help="a file, or - for raw 16-bit 16 kHz samples")] = "",
+    sources: Annotated[
+        list[str] | None, typer.Option("--input", "-i", help="a file, or - for raw 16-bit 16 kHz samples")
+    ] = None,
     speed: Annotated[float, typer.Option(help="of a file: 1 as it was spoken, 0 as fast as it goes")] = 1.0,
     microphone: Annotated[str, typer.Option(help="its number or a part of its name; see --list-devices")] = "",
     list_devices: Annotated[bool, typer.Option("--list-devices", help="show the microphones and end")] = False,
@@ -31,6 +33,13 @@ def live(
     decoding: Annotated[str, typer.Option(help="of finals: auto, greedy or beam")] = "auto",
     partials: Annotated[str, typer.Option(help="auto (as finals), greedy or beam")] = "auto",
     hotword: Annotated[list[str] | None, typer.Option(help="a phrase to expect, PHRASE or PHRASE=BOOST; again")] = None,
+    on_ray: Annotated[bool, typer.Option("--ray", help="as actors on Ray: many inputs, also tcp://HOST:PORT")] = False,
+    streams: Annotated[
+        int, typer.Option(min=0, help="with --ray: streams in all; the inputs are gone through again")
+    ] = 0,
+    address: Annotated[str | None, typer.Option(help="of a Ray cluster; means --ray")] = None,
+    session: Annotated[Path | None, typer.Option(help="with --ray: folder that a killed run goes on from")] = None,
+    graph: Annotated[Path | None, typer.Option(help="with --ray: YAML of actors, queues and patience")] = None,
 ) -> None:
     """Write down what is said while it is said. Ctrl-C ends it and keeps the last words.
 
@@ -41,6 +50,31 @@ def live(
     if list_devices:
         _show_devices()
         return
+    inputs = sources or []
+    if on_ray or address:
+        from pipelines.live_graph.command import hear_on_ray
+        from pipelines.live_graph.config import ModelChoice
+
+        if save_audio:
+            raise ConfigError("--save-audio", "not with --ray, which keeps the sound in --session")
+        _check(inputs, speed, microphone)
+        choice = ModelChoice(model, device, precision, decoding, delay_ms)
+        hear_on_ray(
+            inputs,
+            choice,
+            speed=speed,
+            microphone=microphone,
+            streams=streams,
+            address=address,
+            session=session,
+            graph=graph,
+            as_json=as_json,
+            out=out,
+        )
+        return
+    if len(inputs) > 1 or streams or session or graph:
+        raise ConfigError("asr live", "several inputs, --streams, --session and --graph need --ray")
+    source = inputs[0] if inputs else ""
     from asr.decoding.hotwords import parse_hotwords
     from asr.recognizer import Recognizer
 
@@ -78,15 +112,19 @@ def _sound(source: str, speed: float, microphone: str) -> "Iterator[Samples | No
     from asr.audio.microphone import listen
     from pipelines.live_sources import play, read_pcm
 
-    if source and microphone:
-        raise ConfigError("--input", "give either --input or --microphone, not both")
-    if speed < 0:
-        raise ConfigError("--speed", f"expected 0 or more, got {speed}")
+    _check([source] if source else [], speed, microphone)
     if source == "-":
         return read_pcm(sys.stdin.buffer)
     if source:
         return play(Path(source), speed)
     return listen(int(microphone) if microphone.isdecimal() else microphone or None)
+
+
+def _check(inputs: list[str], speed: float, microphone: str) -> None:
+    if inputs and microphone:
+        raise ConfigError("--input", "give either --input or --microphone, not both")
+    if speed < 0:
+        raise ConfigError("--speed", f"expected 0 or more, got {speed}")
 
 
 def _show_devices() -> None:

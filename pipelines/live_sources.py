@@ -13,10 +13,11 @@ from asr.audio.reader import SAMPLE_RATE, read_blocks
 from asr.errors import ConfigError
 
 
-def play(path: Path, speed: float) -> Iterator[Samples | Notice]:
-    """A file's samples, `speed` times as fast as they were spoken; 0: as fast as it goes."""
+def play(path: Path, speed: float, skip: int = 0) -> Iterator[Samples | Notice]:
+    """A file's samples from number `skip` on, `speed` times as fast as they were spoken; 0: as fast as it goes."""
     began, given = time.perf_counter(), 0
-    for block in read_blocks(path, block_s=1.0 if speed == 0 else 0.1):
+    for whole in read_blocks(path, block_s=1.0 if speed == 0 else 0.1):
+        block, skip = whole[skip:], max(0, skip - len(whole))
         given += len(block)
         if speed > 0:
             time.sleep(max(0.0, began + given / SAMPLE_RATE / speed - time.perf_counter()))

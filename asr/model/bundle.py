@@ -99,6 +99,11 @@ def load_bundle(folder: Path) -> Bundle:
     )
 
 
+def read_features(folder: Path) -> FeatureConfig:
+    """What a bundle's frames are, without its weights. Raises CheckpointError."""
+    return _read_config(folder).features
+
+
 def _read_config(folder: Path) -> _Config:
     path = folder / CONFIG
     if not folder.is_dir():

@@ -1,0 +1,52 @@
+"""What runs in the actors' processes: the plain stages, with batching and figures around them."""
+
+import os
+import warnings
+from collections.abc import Sequence
+
+from asr.events import Event
+from asr.hearing import Heard, HearingState, Samples
+from asr.live import ReadingState
+from pipelines.live_graph.batching import Batcher
+from pipelines.live_graph.config import BatchConfig, ModelChoice
+from pipelines.live_graph.figures import Figures
+from pipelines.live_graph.stages import Features, Reader
+
+warnings.filterwarnings(
+    "ignore", "The given NumPy array is not writable"
+)  # what Ray hands over is read only; so are we
+
+
+class FeatureActor:
+    """Any stream's next chunk; keeps nothing of it."""
+
+    def __init__(self, choice: ModelChoice, batch: BatchConfig) -> None:
+        self._features = Features(choice)
+        self._step = Batcher(self._features.step_many, batch, Figures("features").observe)
+
+    async def ready(self) -> int:
+        """The process's number, once it can work."""
+        return os.getpid()
+
+    async def step(self, state: HearingState, samples: Samples) -> tuple[HearingState, list[Heard]]:
+        """One stream's samples; batched with those of others."""
+        return await self._step((state, samples))
+
+    async def finish(self, state: HearingState) -> list[Heard]:
+        """The stream has ended."""
+        return self._features.finish(state)
+
+
+class RecognizerActor:
+    """Holds the weights. A stream's state arrives and leaves with every call."""
+
+    def __init__(self, choice: ModelChoice, batch: BatchConfig) -> None:
+        self._step = Batcher(Reader(choice).step_many, batch, Figures("recognizer").observe)
+
+    async def ready(self) -> int:
+        """The process's number, once it can work."""
+        return os.getpid()
+
+    async def step(self, state: ReadingState, heard: Sequence[Heard]) -> tuple[ReadingState, list[Event]]:
+        """What was heard of one stream; batched with those of others."""
+        return await self._step((state, heard))

@@ -1,0 +1,107 @@
+"""`asr live --ray`: all streams of one command, from start to end, in a folder that another run can go on in."""
+
+import asyncio
+import contextlib
+import fcntl
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from asr.audio.reader import SAMPLE_RATE
+from asr.errors import AsrError, ConfigError
+from pipelines.live_graph.config import CHUNK, GraphConfig, ModelChoice
+from pipelines.live_graph.figures import StreamFigures
+from pipelines.live_graph.graph import Graph, Pool
+from pipelines.live_graph.session import Session, Viewer
+from pipelines.live_graph.sources import Source
+from pipelines.ray_connection import connected
+
+_LATE_S, _SOON_S = 1.0, 0.2  # words later than this call for more actors; all sooner than that for fewer
+_LATE_CHECKS, _SOON_CHECKS = 3, 60  # in a row, a second each
+
+
+def hear(
+    sources: Mapping[str, Source],
+    choice: ModelChoice,
+    config: GraphConfig,
+    viewer: Viewer,
+    *,
+    session: Path | None = None,
+    out: Path | None = None,
+    address: str | None = None,
+) -> bool:
+    """Hear all streams to their ends, or to Ctrl-C; whether all ended without error.
+
+    `session`: the folder of journal, snapshots and kept audio; a run that was killed goes on from it. Raises
+    ConfigError while another run uses it, OverloadedError where actors cannot start.
+    """
+    cpus = config.features.least * config.features.cpus + config.recognizers.most * config.recognizers.cpus
+    with _folder(session) as folder, connected(address, cpus=round(cpus) + 1) as ray:
+        graph = Graph(ray, choice, config, sources, folder, out)
+        try:
+            return asyncio.run(_hear(graph, sources, config, viewer, folder))
+        finally:
+            graph.close()
+
+
+async def _hear(graph: Graph, sources: Mapping[str, Source], config: GraphConfig, viewer: Viewer, folder: Path) -> bool:
+    await graph.start()
+    loop, figures = asyncio.get_running_loop(), StreamFigures()
+    with contextlib.suppress(RuntimeError, ValueError):  # only a main thread has signals
+        loop.add_signal_handler(signal.SIGINT, _stop, loop, graph)
+    sessions = [Session(name, graph, viewer, config, folder / name) for name in sources]
+    for session in sessions:
+        session.lags = lambda lag_s: figures.chunk(lag_s, CHUNK / SAMPLE_RATE)
+    figures.streams(len(sessions))
+    scaling = asyncio.create_task(_scale(graph, sessions, viewer))
+    try:
+        return all(await asyncio.gather(*(session.run() for session in sessions)))
+    finally:
+        scaling.cancel()
+        figures.streams(0)
+
+
+def _stop(loop: asyncio.AbstractEventLoop, graph: Graph) -> None:
+    """Ctrl-C: the last words are still said. Another Ctrl-C does not wait for them."""
+    loop.remove_signal_handler(signal.SIGINT)
+    graph.stop()
+
+
+async def _scale(graph: Graph, sessions: list[Session], viewer: Viewer) -> None:
+    """Hire where words come late for a while, dismiss where they come soon for long."""
+    late = soon = 0
+    while True:
+        await asyncio.sleep(1.0)
+        worst = max(session.lag_s for session in sessions)
+        late = late + 1 if worst > _LATE_S else 0
+        soon = soon + 1 if worst < _SOON_S else 0
+        pools: tuple[Pool, ...] = (graph.recognizers, graph.features)
+        if late >= _LATE_CHECKS:
+            late = 0
+            for pool in (pool for pool in pools if pool.may_grow):
+                try:
+                    await pool.hire()
+                except AsrError as error:
+                    viewer.notice(str(error))
+        if soon >= _SOON_CHECKS:
+            soon = 0
+            for pool in (pool for pool in pools if pool.may_shrink):
+                pool.dismiss()
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    """The session's folder, locked; a temporary one where none is given."""
+    if given is None:
+        with tempfile.TemporaryDirectory(prefix="asr-live-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+        return
+    given.mkdir(parents=True, exist_ok=True)
+    with (given / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError("--session", f"another run is using {given}; wait for it or choose another") from None
+        yield given

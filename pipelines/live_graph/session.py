@@ -1,0 +1,209 @@
+"""One stream from its first chunk to its last word: owns the states as values, and does again what was lost. No Ray.
+
+Steps are pure, so a step that was lost is simply done again: from the last checkpoint on, with the sound that capture
+still keeps. What was already shown or written is known by its number and does not come twice.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from asr.audio.reader import SAMPLE_RATE
+from asr.errors import AsrError
+from asr.events import Event, Failure, Final, Partial
+from pipelines.live_graph import checkpoint
+from pipelines.live_graph.capture import Caught
+from pipelines.live_graph.checkpoint import Checkpoint
+from pipelines.live_graph.config import CHUNK, GraphConfig
+from pipelines.live_graph.output import Written
+
+Ref = Any  # of a value that may not be there yet, or the value itself
+
+
+class LostError(Exception):
+    """A step's result is gone and Ray's own retries are used up; the same step may be done again elsewhere."""
+
+
+class Stages(Protocol):
+    """What a session calls. All but `get` and those after it return at once."""
+
+    def read(self, stream: str, number: int) -> tuple[Ref, Ref]:
+        """A chunk's samples, and what was caught with them."""
+        ...
+
+    def hear(self, stream: str, hearing: Ref, samples: Ref) -> tuple[Ref, Ref]:
+        """The first half's next state, and what was heard."""
+        ...
+
+    def finish(self, stream: str, hearing: Ref) -> Ref:
+        """What is heard at the stream's end."""
+        ...
+
+    def say(self, stream: str, reading: Ref, heard: Ref) -> tuple[Ref, Ref]:
+        """The second half's next state, and events."""
+        ...
+
+    async def get(self, ref: Ref, *, patient: bool = False) -> Any:
+        """A value when it is there; `patient`: however long it takes. Raises LostError and the stages' AsrErrors."""
+        ...
+
+    async def written(self, stream: str) -> Written:
+        """How far the stream's words are on the disk."""
+        ...
+
+    async def write(self, finals: Sequence[Final]) -> None:
+        """Put finals on the disk, each once."""
+        ...
+
+    async def end(self, stream: str) -> None:
+        """Note that the stream has ended."""
+        ...
+
+    def forget(self, stream: str, before: int) -> None:
+        """Samples before this are not needed any more."""
+        ...
+
+    def moved(self, stream: str) -> None:
+        """Something was lost: let others do this stream's steps."""
+        ...
+
+
+class Viewer(Protocol):
+    """Who wants to see the words."""
+
+    def show(self, events: list[Event]) -> None:
+        """Events of one stream, in order."""
+        ...
+
+    def notice(self, message: str) -> None:
+        """Something that a person should know."""
+        ...
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    """A chunk's refs along the chain."""
+
+    caught: Ref
+    hearing: Ref
+    reading: Ref
+    events: Ref
+
+
+class Session:
+    """A stream. `folder` takes its snapshots; `lag_s` says how late its last step came after its sound."""
+
+    def __init__(self, stream: str, stages: Stages, viewer: Viewer, config: GraphConfig, folder: Path) -> None:
+        self.stream, self._stages, self._viewer, self._config = stream, stages, viewer, config
+        self._folder = folder
+        self._checkpoint = checkpoint.load(stream, folder)
+        self._saved = self._checkpoint.number
+        self._last, self._seq = -1, 0  # the last utterance that is written; the next event to show
+        self._reached, self._replays = 0, 0
+        self.lag_s, self.chunks = 0.0, 0
+        self.lags: Callable[[float], None] = lambda _: None
+
+    async def run(self) -> bool:
+        """Hear the stream to its end. False: it ended with an error, which was shown."""
+        try:
+            written = await self._stages.written(self.stream)
+            self._last = written.last
+            if written.ended:
+                self._viewer.notice(f"{self.stream}: has ended before; all of it is written")
+                return True
+            while not await self._heard_to_the_end():
+                pass
+        except AsrError as error:
+            return self._fail(error.code, str(error))
+        return True
+
+    async def _heard_to_the_end(self) -> bool:
+        """False: something was lost on the way, and it goes on from the checkpoint."""
+        try:
+            error = await self._listen()
+        except LostError as loss:
+            self._stages.moved(self.stream)
+            self._replays = 0 if self._checkpoint.number > self._reached else self._replays + 1
+            self._reached = self._checkpoint.number
+            if self._replays > self._config.replays:
+                raise AsrError(
+                    self.stream, f"{self._replays} workers in a row were lost at this place: {loss}"
+                ) from loss
+            return False
+        if error is not None:
+            raise error
+        return True
+
+    async def _listen(self) -> AsrError | None:
+        """From the checkpoint on; what ended the source, if it was an error."""
+        while True:
+            done = await self._stretch(self._checkpoint)
+            if isinstance(done, Checkpoint):
+                self._checkpoint = done
+                self._save()
+                continue
+            caught, last = done
+            _, events = self._stages.say(self.stream, last.reading, self._stages.finish(self.stream, last.hearing))
+            await self._deliver(await self._stages.get(events))
+            if caught.error is None:
+                await self._stages.end(self.stream)
+            return caught.error
+
+    async def _stretch(self, begin: Checkpoint) -> Checkpoint | tuple[Caught, _UnderWay]:
+        """The chunks up to the next checkpoint, several under way at once, or up to the stream's end."""
+        hearing, reading = begin.hearing, begin.reading  # refs from the first step on
+        number, stop = begin.number, begin.number + self._config.checkpoint
+        under_way: deque[_UnderWay] = deque()
+        while number < stop or under_way:
+            while number < stop and len(under_way) < self._config.depth:
+                samples, caught_ref = self._stages.read(self.stream, number)
+                hearing, heard = self._stages.hear(self.stream, hearing, samples)
+                reading, events = self._stages.say(self.stream, reading, heard)
+                under_way.append(_UnderWay(caught_ref, hearing, reading, events))
+                number += 1
+            step = under_way.popleft()
+            caught = await self._acknowledge(step)
+            if caught.ended:
+                return caught, step
+        return Checkpoint(number, await self._stages.get(hearing), await self._stages.get(reading))
+
+    async def _acknowledge(self, step: _UnderWay) -> Caught:
+        """Wait for a chunk's events and pass them on."""
+        caught: Caught = await self._stages.get(step.caught, patient=True)
+        for notice in caught.notices:
+            self._viewer.notice(f"{self.stream}: {notice}")
+        await self._deliver(await self._stages.get(step.events))
+        self.lag_s, self.chunks = time.time() - caught.at, self.chunks + 1
+        self.lags(self.lag_s)
+        return caught
+
+    async def _deliver(self, events: list[Event]) -> None:
+        """Finals are written before anybody sees them. What has been delivered is left out."""
+        fresh = [event for event in events if self._is_fresh(event)]
+        finals = [event for event in fresh if isinstance(event, Final)]
+        if finals:
+            await self._stages.write(finals)
+            self._last = finals[-1].utterance
+        if fresh:
+            self._seq = max(self._seq, fresh[-1].seq + 1)
+            self._viewer.show(fresh)
+
+    def _is_fresh(self, event: Event) -> bool:
+        if isinstance(event, Final):
+            return event.utterance > self._last
+        return isinstance(event, Partial) and event.utterance > self._last and event.seq >= self._seq
+
+    def _save(self) -> None:
+        """To disk now and then, where no utterance is open; older sound is not needed any more."""
+        due = (self._checkpoint.number - self._saved) * CHUNK >= self._config.snapshot_s * SAMPLE_RATE
+        if due and self._checkpoint.is_between:
+            checkpoint.save(self._checkpoint, self._folder)
+            self._saved = self._checkpoint.number
+            self._stages.forget(self.stream, self._saved * CHUNK)
+
+    def _fail(self, code: str, message: str) -> bool:
+        self._viewer.show([Failure(self.stream, self._seq, code, message)])
+        return False
