@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from asr.live import Live
     from pipelines.live_screen import Screen
 
+_GROWING = (".jsonl", ".srt", ".vtt", ".ctm", ".tsv")  # files that `asr live` without --ray writes by their names
+
 
 def live(
     sources: Annotated[
@@ -58,7 +60,9 @@ def live(
         if save_audio:
             raise ConfigError("--save-audio", "not with --ray, which keeps the sound in --session")
         _check(inputs, speed, microphone)
-        choice = ModelChoice(model, device, precision, decoding, delay_ms)
+        if form not in ("", "txt") or (out is not None and out.suffix in _GROWING):
+            raise ConfigError("--format", "with --ray only txt is written; --json prints every event with its times")
+        choice = ModelChoice(model, device, precision, decoding, delay_ms, partials, tuple(hotword or ()))
         hear_on_ray(
             inputs,
             choice,

@@ -7,10 +7,16 @@ from typing import Any
 
 from asr.errors import OverloadedError
 
+_SURROUNDINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",  # Ray's own is 15: on a busy machine its workers would never get to speak
+}
+
 
 def connect(address: str | None, *, cpus: int = 1) -> bool:
     """Start Ray here with at least so many CPUs, or join the cluster at `address`; False where it was there already."""
-    for name, value in [("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")]:
+    for name, value in _SURROUNDINGS.items():
         os.environ.setdefault(name, value)
     import ray
 

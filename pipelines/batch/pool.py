@@ -4,7 +4,6 @@ Not Ray Data: when an actor of its pool dies with several blocks in hand, nothin
 file that kills its worker each time ends the whole job instead of being put aside.
 """
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from asr.decoding.words import Transcript
 from asr.errors import AsrError, OverloadedError
 from pipelines.batch.ledger import hash_file
+from pipelines.ray_connection import connect
 
 _PATIENCE_S = 120.0
 
@@ -85,7 +85,7 @@ class Pool:
 
     def __init__(self, config: PoolConfig, worker: type = Worker) -> None:
         self._config = config
-        self._ours = _connect(config)
+        self._ours = connect(config.address, cpus=config.workers)
         import ray
 
         self._ray: Any = ray
@@ -180,19 +180,3 @@ def transcribe_all(sources: Iterable[Job], config: PoolConfig) -> Iterator[tuple
             yield job, held[job]
     finally:
         pool.close()
-
-
-def _connect(config: PoolConfig) -> bool:
-    """Start Ray here, or join a cluster; False where it was there already."""
-    for name, value in [("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")]:
-        os.environ.setdefault(name, value)
-    import ray
-
-    if ray.is_initialized():
-        return False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if config.address:
-        ray.init(address=config.address, **quiet)
-    else:
-        ray.init(num_cpus=max(os.cpu_count() or 1, config.workers), include_dashboard=False, **quiet)
-    return True

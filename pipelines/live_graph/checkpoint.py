@@ -32,7 +32,8 @@ class Checkpoint:
     @property
     def is_between(self) -> bool:
         """Whether no utterance is open."""
-        return self.hearing.open_start is None and self.reading.open is None and not self.reading.said
+        words = self.reading
+        return self.hearing.open_start is None and words.open is None and words.begun is None and not words.said
 
 
 def start(stream: str) -> Checkpoint:

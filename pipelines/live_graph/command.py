@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from asr.errors import ConfigError
 from asr.events import Event, Failure, Final
 from pipelines.live_graph.config import GraphConfig, ModelChoice
 from pipelines.live_graph.session import Viewer
@@ -27,6 +28,7 @@ def hear_on_ray(
     out: Path | None,
 ) -> None:
     """Hear the inputs; exit status 1 where one of them ended with an error. Raises ConfigError, OverloadedError."""
+    from asr.decoding.hotwords import parse_hotwords
     from asr.model.bundle import read_features
     from asr.model.latency import LatencyConfig
     from asr.recognizer import find_model
@@ -36,6 +38,9 @@ def hear_on_ray(
     config = read_settings(GraphConfig, graph) if graph else GraphConfig()
     read_features(find_model(choice.model))  # a model that is not there is said at once, not by an actor
     LatencyConfig.of_delay(choice.delay_ms, bidirectional=True)
+    parse_hotwords(choice.hotwords)
+    if choice.partials not in ("auto", "greedy", "beam"):
+        raise ConfigError("--partials", f"expected auto, greedy or beam, got {choice.partials!r}")
     viewer = Lines(as_json=as_json) if len(sources) > 1 else one_stream(as_json=as_json)
     from pipelines.live_graph.hear import hear
 

@@ -64,3 +64,5 @@ class ModelChoice:
     precision: str = "auto"
     decoding: str = "auto"
     delay_ms: float = 960.0
+    partials: str = "auto"
+    hotwords: tuple[str, ...] = ()  # PHRASE or PHRASE=BOOST

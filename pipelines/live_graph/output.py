@@ -47,6 +47,12 @@ class Output:
         if not self._journal.ended(stream):
             self._journal.add([{"stream": stream, "ended": True}])
 
+    def close(self) -> None:
+        """Let go of the files."""
+        self._journal.close()
+        if self._out is not None:
+            self._out.close()
+
     def _add(self, fields: dict[str, Any], line: str) -> None:
         if self._out is not None and fields["text"]:
             fields |= {"line": line, "place": self._out.seek(0, 2)}

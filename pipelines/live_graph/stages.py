@@ -35,12 +35,17 @@ class Reader:
     """The network and its decoders: the second half of `asr.live`. Holds the weights, nothing of any stream."""
 
     def __init__(self, choice: ModelChoice) -> None:
+        from asr.decoding.hotwords import parse_hotwords
         from asr.recognizer import Recognizer
 
         recognizer = Recognizer.load(
-            choice.model, device=choice.device, precision=choice.precision, decoding=choice.decoding
+            choice.model,
+            device=choice.device,
+            precision=choice.precision,
+            decoding=choice.decoding,
+            hotwords=parse_hotwords(choice.hotwords),
         )
-        self._setup = recognizer.live_setup(delay_ms=choice.delay_ms)
+        self._setup = recognizer.live_setup(delay_ms=choice.delay_ms, partials=choice.partials)
 
     def step_many(self, streams: Sequence[tuple[ReadingState, Sequence[Heard]]]) -> list[Reading]:
         """What was heard -> events."""

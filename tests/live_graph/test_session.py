@@ -1,0 +1,248 @@
+"""Sessions over the plain stages: what is lost on the way is done again, and comes once."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.errors import AudioError
+from asr.events import Event, Final
+from asr.recognizer import Recognizer
+from pipelines.live_graph import checkpoint
+from pipelines.live_graph.capture import Capture
+from pipelines.live_graph.checkpoint import Checkpoint
+from pipelines.live_graph.config import CHUNK, GraphConfig, ModelChoice
+from pipelines.live_graph.journal import read_journal
+from pipelines.live_graph.output import JOURNAL, Output, Written
+from pipelines.live_graph.session import LostError, Session
+from pipelines.live_graph.sources import Source
+from pipelines.live_graph.stages import Features, Reader
+from tests.pipelines.bundles import save_nonsense
+from tests.recordings import speech
+
+QUICK = replace(GraphConfig(), checkpoint=4, snapshot_s=1.0, replays=1000)
+
+
+class Crash(BaseException):
+    """The whole program dies."""
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.notices: list[str] = []
+
+    def show(self, events: list[Event]) -> None:
+        self.events += events
+
+    def notice(self, message: str) -> None:
+        self.notices.append(message)
+
+
+class PlainStages:
+    """The graph in one process. `fate` is asked before each answer and may raise."""
+
+    def __init__(self, stages: tuple[Features, Reader], source: Source, folder: Path, fate: Any) -> None:
+        self._features, self._reader = stages
+        self._capture, self._output = Capture({"a": source}, folder, queued_s=5.0), Output(folder)
+        self._fate, self.losses, self.longest = fate, 0, 0
+
+    def read(self, stream: str, number: int) -> tuple[Any, Any]:
+        return self._capture.read(stream, number)
+
+    def hear(self, stream: str, hearing: Any, samples: Any) -> tuple[Any, Any]:
+        return self._features.step_many([(hearing, samples)])[0]
+
+    def finish(self, stream: str, hearing: Any) -> Any:
+        return self._features.finish(hearing)
+
+    def say(self, stream: str, reading: Any, heard: Any) -> tuple[Any, Any]:
+        return self._reader.step_many([(reading, heard)])[0]
+
+    async def get(self, ref: Any, *, patient: bool = False) -> Any:
+        self._fate()
+        return ref
+
+    async def written(self, stream: str) -> Written:
+        return self._output.written(stream)
+
+    async def write(self, finals: Sequence[Final]) -> None:
+        self._fate()
+        self._output.write(finals)
+        self._fate()
+
+    async def end(self, stream: str) -> None:
+        self._output.end(stream)
+
+    def forget(self, stream: str, before: int) -> None:
+        self._capture.forget(stream, before)
+
+    def moved(self, stream: str) -> None:
+        self.losses += 1
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_nonsense(tmp_path_factory.mktemp("models") / "nonsense")
+
+
+@pytest.fixture(scope="module")
+def stages(model: Path) -> tuple[Features, Reader]:
+    return Features(ModelChoice(str(model))), Reader(ModelChoice(str(model)))
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / "speech.wav"
+    soundfile.write(path, speech(3), 16_000)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(model: Path, sound: Path) -> list[str]:
+    """The finals of the undisturbed stream, by the library."""
+    live = Recognizer.load(model).live()
+    events = [*live.push(soundfile.read(sound, dtype="float32")[0]), *live.finish()]
+    return [event.text for event in events if isinstance(event, Final)]
+
+
+def run(stages: tuple[Features, Reader], sound: Path, folder: Path, fate: Any = lambda: None) -> tuple[bool, Seen, int]:
+    seen, graph = Seen(), PlainStages(stages, Source(str(sound), speed=0), folder, fate)
+    done = asyncio.run(Session("a", graph, seen, QUICK, folder / "a").run())
+    return done, seen, graph.losses
+
+
+def journal_texts(folder: Path) -> list[str]:
+    return [entry["text"] for entry in read_journal(folder / JOURNAL) if "utterance" in entry]
+
+
+def test_an_undisturbed_session_says_what_the_library_says(
+    stages: tuple[Features, Reader], sound: Path, expected: list[str], tmp_path: Path
+) -> None:
+    done, seen, _ = run(stages, sound, tmp_path)
+    assert done
+    assert [event.text for event in seen.events if isinstance(event, Final)] == expected != []
+    assert journal_texts(tmp_path) == expected
+    assert [event.seq for event in seen.events] == list(range(len(seen.events)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_that_are_lost_at_random_cost_no_word_and_repeat_none(
+    stages: tuple[Features, Reader], sound: Path, expected: list[str], tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+
+    def fate() -> None:
+        if chance.random() < 0.1:
+            raise LostError("killed")
+
+    done, seen, losses = run(stages, sound, tmp_path, fate)
+    assert done
+    assert losses >= 3
+    assert [event.text for event in seen.events if isinstance(event, Final)] == expected
+    assert journal_texts(tmp_path) == expected
+    sequence = [event.seq for event in seen.events]
+    assert sequence == sorted(set(sequence)), "nothing is shown twice"
+
+
+def test_a_program_that_dies_at_random_again_and_again_writes_each_final_once(
+    stages: tuple[Features, Reader], sound: Path, expected: list[str], tmp_path: Path
+) -> None:
+    chance, deaths = random.Random(5), 0
+    while True:
+        left = chance.randrange(5, 40)
+
+        def fate() -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Crash
+
+        try:
+            done, _, _ = run(stages, sound, tmp_path, fate)
+        except Crash:
+            deaths += 1
+            continue
+        assert done
+        break
+    assert deaths >= 2
+    assert journal_texts(tmp_path) == expected
+    assert run(stages, sound, tmp_path)[1].events == [], "a session that has ended says nothing more"
+
+
+def test_a_place_where_all_workers_die_ends_the_stream_with_an_error(
+    stages: tuple[Features, Reader], sound: Path, tmp_path: Path
+) -> None:
+    def fate() -> None:
+        raise LostError("killed")
+
+    seen, graph = Seen(), PlainStages(stages, Source(str(sound), speed=0), tmp_path, fate)
+    assert not asyncio.run(Session("a", graph, seen, replace(QUICK, replays=3), tmp_path / "a").run())
+    assert "in a row were lost" in seen.events[-1].fields()["message"]
+
+
+def test_a_file_that_is_no_sound_ends_its_stream_with_the_reason(
+    stages: tuple[Features, Reader], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.wav").write_text("this is no sound\n" * 9)
+    done, seen, _ = run(stages, tmp_path / "bad.wav", tmp_path / "s")
+    assert not done
+    assert (seen.events[-1].fields()["code"], "bad.wav" in seen.events[-1].fields()["message"]) == (
+        AudioError.code,
+        True,
+    )
+
+
+def test_a_checkpoint_between_utterances_comes_back_from_disk_and_goes_on_the_same(
+    stages: tuple[Features, Reader], sound: Path, tmp_path: Path
+) -> None:
+    features, reader = stages
+    samples = soundfile.read(sound, dtype="float32")[0]
+    state, saved, tried = checkpoint.start("a"), None, 0
+    loaded: list[tuple[int, Checkpoint]] = []
+    events: dict[int, list[Any]] = {}
+    for number in range(len(samples) // CHUNK):
+        chunk = samples[number * CHUNK : (number + 1) * CHUNK]
+        if state.is_between:
+            checkpoint.save(state, tmp_path)
+            loaded.append((number, checkpoint.load("a", tmp_path)))
+            tried += 1
+        ears, heard = features.step_many([(state.hearing, chunk)])[0]
+        words, events[number] = reader.step_many([(state.reading, heard)])[0]
+        state = Checkpoint(number + 1, ears, words)
+    assert tried >= 3
+    for number, saved in loaded[:: max(1, len(loaded) // 4)]:
+        assert saved.number == number
+        for later in range(number, len(samples) // CHUNK):
+            chunk = samples[later * CHUNK : (later + 1) * CHUNK]
+            ears, heard = features.step_many([(saved.hearing, chunk)])[0]
+            words, said = reader.step_many([(saved.reading, heard)])[0]
+            assert said == events[later]
+            saved = Checkpoint(later + 1, ears, words)
+
+
+def test_a_damaged_snapshot_begins_the_stream_anew(tmp_path: Path) -> None:
+    (tmp_path / checkpoint.SNAPSHOT).write_bytes(b"PK damaged")
+    assert checkpoint.load("a", tmp_path).number == 0
+
+
+def test_a_source_waits_while_nobody_asks_and_gives_all_afterwards(sound: Path, tmp_path: Path) -> None:
+    samples = soundfile.read(sound, dtype="float32")[0]
+    capture = Capture({"a": Source(str(sound), speed=0)}, tmp_path, queued_s=2.0)
+    first, _ = capture.read("a", 0)
+    kept = capture._streams["a"].kept
+    capture._streams["a"].thread.join(0.3)
+    assert kept.length <= CHUNK + 3 * 16_000, "two seconds and a block of the reader's, though nobody reads"
+    found, number, ended = [first], 0, False
+    while not ended:
+        number += 1
+        part, caught = capture.read("a", number)
+        found.append(part)
+        ended = caught.ended
+    assert np.array_equal(np.concatenate(found), samples)
