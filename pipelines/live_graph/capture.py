@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.audio.microphone import Notice
+from asr.audio.microphone import Notice, Samples
 from asr.audio.reader import SAMPLE_RATE
 from asr.errors import AsrError, AudioError
-from asr.hearing import Samples
 from pipelines.live_graph.config import CHUNK
 from pipelines.live_graph.kept_audio import KeptAudio
 from pipelines.live_graph.sources import Source

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from asr.audio.microphone import Samples
 from asr.audio.reader import SAMPLE_RATE
-from asr.hearing import Samples
 
 MINUTE = 60 * SAMPLE_RATE
 _BYTES = 4  # a sample

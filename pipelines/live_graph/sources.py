@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.audio.microphone import Notice, listen
+from asr.audio.microphone import Notice, Samples, listen
 from asr.errors import AudioError, ConfigError
-from asr.hearing import Samples
 from pipelines.live_sources import play, read_pcm
 
 _SOCKET = "tcp://"

@@ -132,7 +132,7 @@ def test_an_undisturbed_session_says_what_the_library_says(
     assert [event.seq for event in seen.events] == list(range(len(seen.events)))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_steps_that_are_lost_at_random_cost_no_word_and_repeat_none(
     stages: tuple[Features, Reader], sound: Path, expected: list[str], tmp_path: Path, seed: int
 ) -> None:
@@ -156,7 +156,7 @@ def test_a_program_that_dies_at_random_again_and_again_writes_each_final_once(
 ) -> None:
     chance, deaths = random.Random(5), 0
     while True:
-        left = chance.randrange(5, 40)
+        left = chance.randrange(5, 150)  # a life longer than an utterance now and then: shorter ones gain nothing
 
         def fate() -> None:
             nonlocal left
@@ -217,7 +217,7 @@ def test_a_checkpoint_between_utterances_comes_back_from_disk_and_goes_on_the_sa
         words, events[number] = reader.step_many([(state.reading, heard)])[0]
         state = Checkpoint(number + 1, ears, words)
     assert tried >= 3
-    for number, saved in loaded[:: max(1, len(loaded) // 4)]:
+    for number, saved in loaded[:: max(1, len(loaded) // 2)]:
         assert saved.number == number
         for later in range(number, len(samples) // CHUNK):
             chunk = samples[later * CHUNK : (later + 1) * CHUNK]

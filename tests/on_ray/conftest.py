@@ -1,0 +1,14 @@
+"""One Ray for all tests of this folder: starting it costs more than most of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pipelines.ray_connection import connected
+
+
+@pytest.fixture(scope="package")
+def ray_here() -> Iterator[str]:
+    """Its address."""
+    with connected(None, cpus=8) as ray:
+        yield ray.get_runtime_context().gcs_address
