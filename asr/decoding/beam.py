@@ -1,8 +1,8 @@
 """Beam search over a lexicon with an n-gram language model, by flashlight-text (Kahn et al. 2022, arXiv:2201.12465).
 
-Score of a hypothesis: Σ log p(token) + lm_weight · log10 p(words) + word_score · number of words
-(+ second_weight · log p(reading) of another head + recurrent_weight · log p(reading) of a recurrent language model:
-`asr.decoding.rescoring`).
+Score of a hypothesis: Σ (log p(token) − prior_weight · log prior(token)) + lm_weight · log10 p(words) + word_score ·
+number of words (+ second_weight · log p(reading) of another head + recurrent_weight · log p(reading) of a recurrent
+language model: `asr.decoding.rescoring`).
 """
 
 from collections.abc import Sequence
@@ -43,6 +43,8 @@ class BeamConfig:
     beam_size: int = 50  # hypotheses kept after each frame
     beam_size_token: int = 20  # tokens tried in each frame, the likeliest
     beam_threshold: float = 25.0  # hypotheses this far below the best are dropped
+    prior_weight: float = 0.0  # of how likely each token is anyway, blank above all (as in EESEN, Miao et al. 2015)
+    log_priors: tuple[float, ...] = ()  # natural logs, one for each token of the head: scripts/measure_priors
     lm_weight: float = 2.0
     word_score: float = 0.0  # more: more and shorter words
     alternatives: int = 5  # other readings given with a final
@@ -56,6 +58,8 @@ class BeamConfig:
     def __post_init__(self) -> None:
         if self.beam_size < 1 or self.rescored < 1 or self.alternatives < 0:
             raise ConfigError("decoding", "expected beam_size and rescored of at least 1, alternatives of at least 0")
+        if self.prior_weight and not self.log_priors:
+            raise ConfigError("decoding", "a prior_weight needs log_priors: scripts/measure_priors")
 
 
 class BeamDecoder:
@@ -75,6 +79,7 @@ class BeamDecoder:
         Raises CheckpointError, ConfigError.
         """
         self.config = config
+        self.worth = _worth_of_tokens(config, len(tokens))
         ways = [(hotword, spelling) for hotword in hotwords for spelling in spellings_of(hotword, lexicon)]
         phrases = [f"{hotword.phrase}\t{number}" for number, (hotword, _) in enumerate(ways)]
         self.words = Dictionary()
@@ -176,7 +181,7 @@ class BeamSearch:
         emissions = np.ascontiguousarray(log_probs.numpy(), dtype=np.float32)
         sure = emissions[:, BLANK_ID] >= log(self._decoder.config.sure_blank)
         kept = np.flatnonzero(~(sure & np.concatenate([[self._sure], sure[:-1]])))
-        wide = self._decoder.doors.widened(np.ascontiguousarray(emissions[kept]), len(self._frames))
+        wide = self._decoder.doors.widened(emissions[kept] + self._decoder.worth, len(self._frames))
         if len(wide):
             self._search.decode_step(wide.ctypes.data, *wide.shape)
             self._emissions = np.concatenate([self._emissions.reshape(-1, emissions.shape[1]), emissions[kept]])
@@ -241,6 +246,17 @@ class BeamSearch:
             )
             for word, (i, j) in zip(words, pairwise(borders), strict=True)
         ]
+
+
+def _worth_of_tokens(config: BeamConfig, tokens: int) -> Emissions:
+    """(1, V): what each token's log-probability is raised by; nothing for the blank, most for rare phonemes."""
+    if not config.prior_weight:
+        return np.zeros((1, tokens), np.float32)
+    if len(config.log_priors) != tokens:
+        raise ConfigError("decoding", f"expected {tokens} log_priors, one for each token, got {len(config.log_priors)}")
+    priors = np.asarray(config.log_priors, np.float32)
+    worth: Emissions = config.prior_weight * (priors[BLANK_ID] - priors)[None]
+    return worth
 
 
 def _labels(result: DecodeResult) -> tuple[int, ...]:

@@ -74,6 +74,24 @@ def test_the_language_model_chooses_among_words_that_sound_alike(lm: Path) -> No
     assert decoder(lm).decode(said("AY _ T UW"))[0].text == "i too"
 
 
+def test_a_faint_word_that_the_blank_would_swallow_is_heard_once_the_blank_is_weighed_by_its_prior(lm: Path) -> None:
+    faint = said("S AE AE T")
+    faint[:, 0] = faint.amax(-1) + 0.5  # in each frame the blank is a little likelier
+    faint = faint.log_softmax(-1)
+    priors = (-0.1, *[-5.0] * len(PHONEMES))
+    assert not decoder(lm).decode(faint)[0].text
+    weighed = decoder(lm, prior_weight=0.5, log_priors=priors)
+    assert weighed.decode(faint)[0].text == "sat"
+    assert decoder(lm, prior_weight=0.0, log_priors=priors).decode(faint) == decoder(lm).decode(faint)
+
+
+def test_priors_of_another_head_are_an_error_that_says_how_many_are_needed(lm: Path) -> None:
+    with pytest.raises(ConfigError, match=f"expected {len(TOKENS)} log_priors, one for each token, got 3"):
+        decoder(lm, prior_weight=0.5, log_priors=(-1.0, -2.0, -3.0))
+    with pytest.raises(ConfigError, match="needs log_priors"):
+        BeamConfig(prior_weight=0.5)
+
+
 def test_a_repeated_phoneme_needs_a_blank_between(lm: Path) -> None:
     assert decoder(lm).decode(said("K AE T T S"))[0].text == "cats"
 
