@@ -71,9 +71,10 @@ def step_many(
     heard: list[list[Heard]] = [[] for _ in states]
     while ready := [i for i, state in enumerate(states) if len(state.tail) >= BLOCK]:
         given = [(states[i].cutter, states[i].tail[:BLOCK]) for i in ready]
-        for i, (cutter, cuts) in zip(ready, cutting.step_many(segments, given), strict=True):
-            states[i], block = _listen(features, replace(states[i], tail=states[i].tail[BLOCK:]), cutter, cuts)
-            states[i], block = _look_ahead(segments, states[i], block, ahead_s)
+        moved = [replace(states[i], tail=states[i].tail[BLOCK:]) for i in ready]
+        listened = _listen(features, moved, cutting.step_many(segments, given))
+        for i, (state, block) in zip(ready, listened, strict=True):
+            states[i], block = _look_ahead(segments, state, block, ahead_s)
             heard[i].append(block)
     return [(replace(state, tail=state.tail.copy()), blocks) for state, blocks in zip(states, heard, strict=True)]
 
@@ -85,18 +86,35 @@ def finish(segments: SegmentConfig, state: HearingState) -> Heard:
 
 
 def _listen(
-    features: FeatureConfig, state: HearingState, cutter: CutterState, cuts: list[Cut]
-) -> tuple[HearingState, Heard]:
-    """After a block has been through the cutter: fresh frames of the utterance that is open now."""
-    if cutter.open_start is None:
-        return HearingState(cutter, state.tail), Heard(tuple(cuts))
-    if cuts or state.framer is None:  # one that has just begun
-        state = HearingState(cutter, state.tail, cutter.open_start, 0, spectral.start(features))
+    features: FeatureConfig, states: Sequence[HearingState], cut: Sequence[tuple[CutterState, list[Cut]]]
+) -> list[tuple[HearingState, Heard]]:
+    """After a block of each has been through the cutter: fresh frames of the utterances that are open now, together."""
+    found = [
+        (HearingState(cutter, state.tail), Heard(tuple(cuts)))
+        for state, (cutter, cuts) in zip(states, cut, strict=True)
+    ]
+    going = [i for i, (cutter, _) in enumerate(cut) if cutter.open_start is not None]
+    opened = [_opened(features, states[i], *cut[i]) for i in going]
+    fresh = [x.cutter.open_samples[x.taken : x.taken + MOST] for x in opened]
+    given = [(_framer(x), torch.from_numpy(samples)) for x, samples in zip(opened, fresh, strict=True)]
+    for i, state, samples, (framer, frames) in zip(
+        going, opened, fresh, spectral.step_many(features, given), strict=True
+    ):
+        state = replace(state, taken=state.taken + len(samples), framer=framer)
+        found[i] = state, replace(found[i][1], open_start=state.open_start, frames=frames)
+    return found
+
+
+def _opened(features: FeatureConfig, state: HearingState, cutter: CutterState, cuts: list[Cut]) -> HearingState:
+    """With the cutter as it is now, and from the start where its utterance has just begun."""
+    if cuts or state.framer is None:
+        return HearingState(cutter, state.tail, cutter.open_start, 0, spectral.start(features))
+    return replace(state, cutter=cutter)
+
+
+def _framer(state: HearingState) -> FramerState:
     assert state.framer is not None
-    fresh = cutter.open_samples[state.taken : state.taken + MOST]
-    framer, frames = spectral.step(features, state.framer, torch.from_numpy(fresh))
-    state = replace(state, cutter=cutter, taken=state.taken + len(fresh), framer=framer)
-    return state, Heard(tuple(cuts), state.open_start, frames)
+    return state.framer
 
 
 def _look_ahead(

@@ -5,6 +5,7 @@ last frame is padded
 with zeros, so every sample is in some frame: T = ⌈(S − window) / hop⌉ + 1, at least 1, and 0 of no samples.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -61,12 +62,23 @@ def start(config: FeatureConfig) -> FramerState:
 
 def step(config: FeatureConfig, state: FramerState, chunk: Tensor) -> tuple[FramerState, Tensor]:
     """Give every frame that is complete. chunk: (S,), S may be 0 -> frames: (T, F); T may be 0."""
-    samples = torch.cat([state.tail.to(chunk), chunk])
-    count = max(0, (len(samples) - config.window) // config.hop + 1)
-    if count == 0:
-        return FramerState(samples, state.frames), chunk.new_empty(0, config.size)
-    used = (count - 1) * config.hop + config.window
-    return FramerState(samples[count * config.hop :].clone(), state.frames + count), _frames(config, samples[:used])
+    return step_many(config, [(state, chunk)])[0]
+
+
+def step_many(config: FeatureConfig, streams: Sequence[tuple[FramerState, Tensor]]) -> list[tuple[FramerState, Tensor]]:
+    """`step` of many streams; those that give as many frames as others are computed with them."""
+    samples = [torch.cat([state.tail.to(chunk), chunk]) for state, chunk in streams]
+    counts = [max(0, (len(x) - config.window) // config.hop + 1) for x in samples]
+    frames = [chunk.new_empty(0, config.size) for _, chunk in streams]
+    for count in set(counts) - {0}:
+        used = (count - 1) * config.hop + config.window
+        alike = [i for i, other in enumerate(counts) if other == count]
+        for i, found in zip(alike, _frames(config, torch.stack([samples[i][:used] for i in alike])), strict=True):
+            frames[i] = found.clone() if len(alike) > 1 else found
+    return [
+        (FramerState(x[count * config.hop :].clone(), state.frames + count), found)
+        for (state, _), x, count, found in zip(streams, samples, counts, frames, strict=True)
+    ]
 
 
 def finish(config: FeatureConfig, state: FramerState) -> Tensor:
@@ -75,7 +87,7 @@ def finish(config: FeatureConfig, state: FramerState) -> Tensor:
     if len(state.tail) <= seen:
         return state.tail.new_empty(0, config.size)
     padded = torch.nn.functional.pad(state.tail, (0, config.window - len(state.tail)))
-    return _frames(config, padded)
+    return _frames(config, padded[None])[0]
 
 
 def extract(config: FeatureConfig, samples: Tensor) -> Tensor:
@@ -85,8 +97,8 @@ def extract(config: FeatureConfig, samples: Tensor) -> Tensor:
 
 
 def _frames(config: FeatureConfig, samples: Tensor) -> Tensor:
-    """(S,) holding whole frames only -> (T, F)."""
-    mel = _mel_transform(config, samples.device)(samples).T
+    """(B, S) holding whole frames only -> (B, T, F)."""
+    mel = _mel_transform(config, samples.device)(samples).transpose(1, 2)
     log_mel = torch.log(mel + config.floor)
     return log_mel if config.kind == "logmel" else log_mel @ _dct(config, samples.device)
 

@@ -109,7 +109,7 @@ def _advance(
     """Run windows, those of all streams that have one together, until no stream has any."""
     found: list[list[LogProbs]] = [[] for _ in states]
     while ready := [i for i, state in enumerate(states) if _is_ready(model, config, state, ended)]:
-        windows = [_window(model, config, states[i], ended) for i in ready]
+        windows = _windows(model, config, [states[i] for i in ready])
         cells, log_probs = _run_windows(model, config, windows, [states[i].cells for i in ready], heads)
         for row, i in enumerate(ready):
             found[i].append({head: x[row, : windows[row].centre] for head, x in log_probs.items()})
@@ -124,21 +124,30 @@ def _is_ready(model: AcousticModel, config: LatencyConfig, state: LatencyState, 
     return state.done + config.centre + config.right <= state.frames // factor
 
 
-def _window(model: AcousticModel, config: LatencyConfig, state: LatencyState, ended: bool) -> _Window:
-    """Subsample just what the window needs.
+def _windows(model: AcousticModel, config: LatencyConfig, states: list[LatencyState]) -> list[_Window]:
+    """Each stream's next window; those that need as many feature frames as others are subsampled with them."""
+    needed = [_needed(model, config, state) for state in states]
+    found: dict[int, _Window] = {}
+    for length in {len(frames) for frames in needed}:
+        alike = [i for i, frames in enumerate(needed) if len(frames) == length]
+        lengths = torch.full((len(alike),), length, device=needed[0].device)
+        x, _ = model.subsample(torch.stack([needed[i] for i in alike]), lengths)
+        for row, i in enumerate(alike):
+            skipped = min(1, states[i].done)
+            found[i] = _Window(x[row, skipped:], min(config.centre, x.shape[1] - skipped))
+    return [found[i] for i in range(len(states))]
+
+
+def _needed(model: AcousticModel, config: LatencyConfig, state: LatencyState) -> Tensor:
+    """The feature frames that the next window needs.
 
     Output t depends on frames from factor · (t - 1) + 1 on, so one output more is
     computed on the left, whose own left context is cut off, and dropped; at the stream's start zeros are its true
     context.
     """
     factor = model.config.subsampling
-    first = max(0, state.done - 1) * factor
-    total = -(-state.frames // factor)
-    last = min(total, state.done + config.centre + config.right)
-    frames = state.kept[first - state.kept_from : (state.frames if ended else last * factor) - state.kept_from]
-    x, _ = model.subsample(frames[None], torch.tensor([len(frames)], device=frames.device))
-    skipped = state.done - first // factor
-    return _Window(x[0, skipped : skipped + last - state.done], min(config.centre, last - state.done))
+    first, last = max(0, state.done - 1) * factor, (state.done + config.centre + config.right) * factor
+    return state.kept[first - state.kept_from : min(state.frames, last) - state.kept_from]
 
 
 def _run_windows(
