@@ -33,6 +33,11 @@ class Heard:
     frames: Tensor = field(default_factory=lambda: torch.zeros(0, 0))  # (T, F), its fresh feature frames
     ahead: Cut | None = None  # it, as it will be cut if the silence goes on that has lasted AHEAD_S; given once
 
+    @property
+    def aheads(self) -> tuple[Cut, ...]:
+        """`ahead`, where there is one."""
+        return () if self.ahead is None else (self.ahead,)
+
 
 @dataclass(frozen=True, eq=False)
 class HearingState:

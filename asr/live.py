@@ -2,26 +2,26 @@
 
 Pass one runs windows of the latency-controlled encoder over the open utterance and decodes as far as it goes:
 partials. Pass two is the full pass over the utterance's own samples: the final, the same that `transcribe` gives. It
-is begun in the silence that may end an utterance, before that is sure: where speech goes on it was in vain, else the
-final is there when the end is decided. The first half of a step, without the network, is `asr.hearing`; the second is
-`read_many` here.
+is begun beside everything else in the silence that may end an utterance, before that is sure: where speech goes on it
+was in vain, else the final is there when the end is decided. The first half of a step, without the network, is
+`asr.hearing`; the second is `read_many` here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from asr import hearing
-from asr.cutting import Cut
 from asr.decoding.partials import Growing, Partials
 from asr.decoding.words import Utterance
 from asr.events import Event, Final, Partial
 from asr.features.spectral import FeatureConfig
+from asr.finals import Finals
 from asr.hearing import BLOCK as BLOCK  # the grid of blocks, for those who look at a stream from outside
 from asr.hearing import Heard, HearingState, Samples
 from asr.model import latency
 from asr.model.acoustic import AcousticModel
 from asr.model.latency import LatencyConfig, LatencyState
-from asr.segments import SegmentConfig, Span
+from asr.segments import SegmentConfig
 
 RATE = 16_000
 
@@ -35,7 +35,7 @@ class LiveSetup:
     partials: Partials  # pass one
     latency: LatencyConfig
     segments: SegmentConfig
-    finals: Callable[[Sequence[Cut]], list[Utterance]]  # pass two
+    finals: Finals  # pass two
     ahead_s: float = hearing.AHEAD_S  # silence after which pass two begins; inf: once the utterance has ended
 
 
@@ -48,14 +48,6 @@ class OpenUtterance:
     heard: Growing
 
 
-@dataclass(frozen=True)
-class Begun:
-    """Pass two over the open utterance as it will be if silence goes on."""
-
-    span: Span
-    utterance: Utterance
-
-
 @dataclass(frozen=True, eq=False)
 class ReadingState:
     """What the second half remembers of a stream. Pickles; does not grow with time."""
@@ -64,7 +56,6 @@ class ReadingState:
     utterance: int = 0
     seq: int = 0
     open: OpenUtterance | None = None
-    begun: Begun | None = None
     said: str = ""  # the last partial's text
 
 
@@ -120,28 +111,15 @@ def read_many(setup: LiveSetup, streams: Sequence[tuple[ReadingState, Sequence[H
     events: list[list[Event]] = [[] for _ in states]
     for turn in range(max((len(heard) for _, heard in streams), default=0)):
         blocks = {i: heard[turn] for i, (_, heard) in enumerate(streams) if turn < len(heard)}
-        known = _recognised(setup, {i: (states[i], block) for i, block in blocks.items()})
-        for i, block in blocks.items():
-            states[i], said = _finals(setup, states[i], [known[i][cut.span] for cut in block.cuts])
-            if block.ahead is not None:
-                states[i] = replace(states[i], begun=Begun(block.ahead.span, known[i][block.ahead.span]))
+        ended = [i for i, block in blocks.items() if block.cuts]
+        setup.finals.begin([cut for block in blocks.values() for cut in (*block.cuts, *block.aheads)])
+        _encode(setup, states, events, {i: block for i, block in blocks.items() if i not in ended})
+        utterances = iter(setup.finals.fetch([cut for i in ended for cut in blocks[i].cuts]))
+        for i in ended:
+            states[i], said = _finals(setup, states[i], [next(utterances) for _ in blocks[i].cuts])
             events[i] += said
-        _encode(setup, states, events, {i: block for i, block in blocks.items() if block.open_start is not None})
+        _encode(setup, states, events, {i: blocks[i] for i in ended})
     return list(zip(states, events, strict=True))
-
-
-def _recognised(setup: LiveSetup, given: dict[int, tuple[ReadingState, Heard]]) -> dict[int, dict[Span, Utterance]]:
-    """Pass two over all streams' utterances that ended or may end, in one call, but for those that were begun."""
-    known: dict[int, dict[Span, Utterance]] = {}
-    wanted: list[tuple[int, Cut]] = []
-    for i, (state, block) in given.items():
-        known[i] = {state.begun.span: state.begun.utterance} if state.begun else {}
-        cuts = block.cuts if block.ahead is None else (*block.cuts, block.ahead)
-        wanted += [(i, cut) for cut in cuts if cut.span not in known[i]]
-    utterances = setup.finals([cut for _, cut in wanted]) if wanted else []
-    for (i, cut), utterance in zip(wanted, utterances, strict=True):
-        known[i][cut.span] = utterance
-    return known
 
 
 def _finals(setup: LiveSetup, state: ReadingState, utterances: Sequence[Utterance]) -> Reading:
@@ -163,12 +141,13 @@ def _finals(setup: LiveSetup, state: ReadingState, utterances: Sequence[Utteranc
             state = replace(state, seq=state.seq + 1)
         if state.open is not None:
             setup.partials.forget(state.open.heard)
-        state = replace(state, utterance=state.utterance + 1, open=None, begun=None, said="")
+        state = replace(state, utterance=state.utterance + 1, open=None, said="")
     return state, events
 
 
 def _encode(setup: LiveSetup, states: list[ReadingState], events: list[list[Event]], blocks: dict[int, Heard]) -> None:
-    """Pass one over the fresh frames of every open utterance, all windows together; replaces entries of `states`."""
+    """Pass one over the fresh frames of open utterances, all windows together; replaces entries of `states`."""
+    blocks = {i: block for i, block in blocks.items() if block.open_start is not None}
     device, head = setup.model.mean.device, setup.partials.head
     opens: list[OpenUtterance] = []
     for i, block in blocks.items():

@@ -20,6 +20,7 @@ from asr.decoding.hotwords import Hotword
 from asr.decoding.partials import BeamPartials, GreedyPartials, Partials
 from asr.decoding.words import Alternative, Transcript, Utterance, Word
 from asr.errors import AsrError, CheckpointError, ConfigError
+from asr.finals import Finals
 from asr.live import Live, LiveSetup
 from asr.model.bundle import Bundle, load_bundle
 from asr.model.engine import Engine, LogProbs, Samples
@@ -47,6 +48,7 @@ class Recognizer:
         self.engine = Engine(bundle, device=device, precision=precision)
         self.segments = SegmentConfig()
         self.decoder = make_decoder(bundle, decoding, tuple(hotwords))
+        self._finals = Finals(self._in_thread, self.engine.pool, together=not self.engine.alone)
 
     @classmethod
     def load(
@@ -99,7 +101,7 @@ class Recognizer:
             partials=self._partials(partials),
             latency=LatencyConfig.of_delay(delay_ms, bidirectional=bidirectional, frame_ms=frame_ms),
             segments=self.segments,
-            finals=self.utterances,
+            finals=self._finals,
             ahead_s=ahead_s,
         )
 
@@ -119,6 +121,12 @@ class Recognizer:
             return self.engine.side_by_side(partial(self._utterance, hurried=len(cuts) == 1), cuts)
         found = self.engine.log_probs([cut.samples for cut in cuts], heads)
         return [_placed(cut, *self._read(x, len(cut.samples))) for cut, x in zip(cuts, found, strict=True)]
+
+    def _in_thread(self, cuts: Sequence[Cut], alone: bool) -> list[Utterance]:
+        """As `utterances`, in one of the engine's threads; `alone`: the others have nothing to do, so by two."""
+        if self.engine.alone:
+            return [self._utterance(cut, hurried=alone) for cut in cuts]
+        return self.utterances(cuts)
 
     def _utterance(self, cut: Cut, *, hurried: bool = False) -> Utterance:
         """On the CPU in the calling thread: others are at work on other utterances."""

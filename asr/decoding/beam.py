@@ -12,6 +12,7 @@ from math import exp, log
 from pathlib import Path
 
 import numpy as np
+import torch
 from flashlight.lib.text.decoder import (
     CriterionType,
     DecodeResult,
@@ -32,7 +33,17 @@ from asr.errors import CheckpointError, ConfigError
 
 BLANK_ID = 0
 UNKNOWN = "<unk>"
+PIECE = 32  # frames searched at a time: other threads get their turn in between, as flashlight keeps Python's lock
 MOST_HOMOPHONES = 6  # that flashlight's trie can hold at one place; the lexicon has the usual words first
+
+
+@dataclass(frozen=True)
+class Width:
+    """Of a search: less is faster and makes more errors."""
+
+    beam_size: int = 50  # hypotheses kept after each frame
+    beam_size_token: int = 20  # tokens tried in each frame, the likeliest
+    beam_threshold: float = 25.0  # hypotheses this far below the best are dropped
 
 
 @dataclass(frozen=True)
@@ -40,9 +51,10 @@ class BeamConfig:
     """How wide the search is, and what a word costs. Weights are tuned on dev; the rest trades speed for accuracy."""
 
     head: str = "phoneme"
-    beam_size: int = 50  # hypotheses kept after each frame
-    beam_size_token: int = 20  # tokens tried in each frame, the likeliest
-    beam_threshold: float = 25.0  # hypotheses this far below the best are dropped
+    beam_size: int = 50  # these three: the width of the search for finals, as in `Width`
+    beam_size_token: int = 20
+    beam_threshold: float = 25.0
+    partials: Width = Width(30, 8, 12.0)  # of that for partials, whose words finals correct
     prior_weight: float = 0.0  # of how likely each token is anyway, blank above all (as in EESEN, Miao et al. 2015)
     log_priors: tuple[float, ...] = ()  # natural logs, one for each token of the head: scripts/measure_priors
     lm_weight: float = 2.0
@@ -58,6 +70,8 @@ class BeamConfig:
     def __post_init__(self) -> None:
         if self.beam_size < 1 or self.rescored < 1 or self.alternatives < 0:
             raise ConfigError("decoding", "expected beam_size and rescored of at least 1, alternatives of at least 0")
+        if self.partials.beam_size < 1 or self.partials.beam_size_token < 1:
+            raise ConfigError("decoding.partials", "expected sizes of at least 1")
         if self.prior_weight and not self.log_priors:
             raise ConfigError("decoding", "a prior_weight needs log_priors: scripts/measure_priors")
 
@@ -104,7 +118,8 @@ class BeamDecoder:
     def decode(self, log_probs: Tensor) -> list[Hypothesis]:
         """(T', V) -> readings, the best first; one without words where nothing is heard."""
         search = BeamSearch(self)
-        search.feed(log_probs)
+        for piece in torch.split(log_probs, PIECE):
+            search.feed(piece)
         return search.finish()
 
     def entry(self, label: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -154,13 +169,15 @@ class BeamDecoder:
 class BeamSearch:
     """One utterance's search, fed as its log-probabilities come: the end is that of all of them at once."""
 
-    def __init__(self, decoder: BeamDecoder) -> None:
+    def __init__(self, decoder: BeamDecoder, width: Width | None = None) -> None:
+        """`width`: that of finals where None."""
         config = decoder.config
+        width = width or Width(config.beam_size, config.beam_size_token, config.beam_threshold)
         self._decoder = decoder
         options = LexiconDecoderOptions(
-            beam_size=config.beam_size,
-            beam_size_token=config.beam_size_token + decoder.doors.columns,
-            beam_threshold=config.beam_threshold,
+            beam_size=width.beam_size,
+            beam_size_token=width.beam_size_token + decoder.doors.columns,
+            beam_threshold=width.beam_threshold,
             lm_weight=config.lm_weight,
             word_score=config.word_score,
             unk_score=float("-inf"),
@@ -209,10 +226,13 @@ class BeamSearch:
             ways.setdefault(_labels(result), []).append(result)
         best = {labels: _first(same) for labels, same in ways.items()}
         ranked = [best[labels] for labels in sorted(best, key=lambda x: (-best[x].score, x))]
-        config = self._decoder.config
-        kept = {x.text: x for x in map(self._hypothesis, reversed(ranked[: 2 * config.rescored]))}  # phrases as words
-        read = sorted(kept.values(), key=lambda x: (-x.score, x.text))
-        return read[: max(config.rescored, config.alternatives + 1)] or [Hypothesis((), 0.0)]
+        config, kept = self._decoder.config, dict[str, Hypothesis]()
+        count = max(config.rescored, config.alternatives + 1)
+        for hypothesis in map(self._hypothesis, ranked):
+            kept.setdefault(hypothesis.text, hypothesis)  # phrases and words may say the same
+            if len(kept) == count:
+                break
+        return sorted(kept.values(), key=lambda x: (-x.score, x.text)) or [Hypothesis((), 0.0)]
 
     def _hypothesis(self, result: DecodeResult) -> Hypothesis:
         """flashlight has a step before the first frame and one after the last, and says a word at its last token."""

@@ -142,7 +142,7 @@ class BeamPartials:
         with self._lock:
             search = self._searches.pop(heard.name, None) if heard.name else None
         if search is None:
-            search = BeamSearch(self._decoder)
+            search = BeamSearch(self._decoder, self._decoder.config.partials)
             if heard.log_probs is not None:
                 search.feed(heard.log_probs)
         return search

@@ -83,7 +83,7 @@ class Engine:
         if self.alone:
             torch.set_num_threads(1)  # utterances are what runs side by side, not parts of one matrix product
         self.workers = cores() if self.alone else 1
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="asr-engine")
+        self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="asr-engine")
         self._second = ThreadPoolExecutor(1, thread_name_prefix="asr-direction")  # of an utterance that has a hurry
 
     @property
@@ -99,7 +99,7 @@ class Engine:
 
     def side_by_side(self, work: Callable[[Given], Found], given: Sequence[Given]) -> list[Found]:
         """`work` on each, in as many threads as there are workers; one alone in the calling thread."""
-        return [work(given[0])] if len(given) == 1 else list(self._pool.map(work, given))
+        return [work(given[0])] if len(given) == 1 else list(self.pool.map(work, given))
 
     def log_probs_of_one(self, samples: Samples, heads: tuple[str, ...], *, hurried: bool = False) -> LogProbs:
         """One utterance, in the calling thread; `hurried`: in two threads, to the same numbers."""

@@ -33,7 +33,7 @@ class Checkpoint:
     def is_between(self) -> bool:
         """Whether no utterance is open."""
         words = self.reading
-        return self.hearing.open_start is None and words.open is None and words.begun is None and not words.said
+        return self.hearing.open_start is None and words.open is None and not words.said
 
 
 def start(stream: str) -> Checkpoint:
