@@ -4,13 +4,13 @@
     ├── ConfigError        a setting is unknown, out of range or contradicts another
     ├── AudioError         a recording or a device gives no usable samples
     ├── ManifestError      a list of recordings, or one of its lines, cannot be used
+    ├── AlignmentError     a text cannot lie in its recording
     ├── CheckpointError    a model bundle is missing, damaged or foreign
     ├── ProtocolError      a client broke the protocol: the client's fault
     └── OverloadedError    no capacity now: ours; try later
 
 A message says where, what was expected, what came, and what to do. Each error is built from `where` and `problem`
-alone, so that
-it pickles (an exception whose `__init__` takes other arguments than its `args` does not cross Ray).
+alone, so that it pickles (an exception whose `__init__` takes other arguments than its `args` does not cross Ray).
 """
 
 
@@ -52,6 +52,12 @@ class ManifestError(AsrError):
     """A list of recordings, or one of its lines, cannot be used."""
 
     code = "manifest"
+
+
+class AlignmentError(AsrError):
+    """A text cannot lie in its recording."""
+
+    code = "alignment"
 
 
 class CheckpointError(AsrError):

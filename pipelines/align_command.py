@@ -18,16 +18,20 @@ ALIGNED = ("textgrid", "ctm", "json", "srt", "vtt")
 
 
 def align(
-    audio: Annotated[Path, typer.Argument(help="a recording")],
+    audio: Annotated[Path, typer.Argument(help="a recording; with --check a manifest or folder")],
     text_file: Annotated[Path | None, typer.Argument(metavar="[TEXT]", help="a file with what is said in it")] = None,
     text: Annotated[str | None, typer.Option(help="what is said in it, in place of a file")] = None,
     formats: Annotated[str, typer.Option("--format", "-f", help="some of textgrid,ctm,json,srt,vtt")] = "ctm",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="folder for one file a format")] = None,
-    head: Annotated[str, typer.Option(help="subword (any words) or phoneme (words of CMUdict)")] = "subword",
+    check: Annotated[bool, typer.Option("--check", help="AUDIO is a set, of any kind: list words not there")] = False,
+    head: Annotated[str | None, typer.Option(help="whose tokens: phoneme (the closest times) or subword")] = None,
     model: Annotated[str, typer.Option(help="a model's name in the package or its folder")] = "small",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
 ) -> None:
     """Find when each word of a known text is said. Words that seem not to be in the recording are named on stderr."""
+    if check:
+        _check(audio, text_file or text or out, model=model, device=device, head=head)
+        return
     chosen = _chosen(formats)
     if out is None and len(chosen) > 1:
         raise ConfigError("--format", f"several formats ({', '.join(chosen)}) need a folder: add --out DIR")
@@ -42,6 +46,15 @@ def align(
             f"asr: {word.start_s:.2f} s: {word.text!r} seems not to be there ({word.confidence:.2f})", file=sys.stderr
         )
     _write(found, chosen, out, Path(audio.stem))
+
+
+def _check(data: Path, other: object, *, model: str, device: str, head: str | None) -> None:
+    if other:
+        raise ConfigError("--check", f"takes the texts from {data} and writes to stdout; leave {other} out")
+    from asr.recognizer import Recognizer
+    from pipelines.transcript_check import check_transcripts
+
+    check_transcripts(Recognizer.load(model, device=device, decoding="greedy"), data, head=head)
 
 
 def _chosen(formats: str) -> tuple[str, ...]:

@@ -52,12 +52,13 @@ def sweep(
 
 
 def read_stress_config(path: Path) -> "StressConfig":
-    """The settings, with the folder of noise relative to the file. Raises ConfigError."""
+    """The settings, with the folders relative to the file. Raises ConfigError."""
     from asr.evaluation.stress import StressConfig
     from asr.settings import read_settings
 
     config = read_settings(StressConfig, path)
-    return replace(config, noise_folder=config.noise_folder and path.parent / config.noise_folder)
+    noise, room = (folder and path.parent / folder for folder in (config.noise_folder, config.room_folder))
+    return replace(config, noise_folder=noise, room_folder=room)
 
 
 def spread(references: Sequence["Reference"], most: int | None) -> list["Reference"]:

@@ -14,16 +14,10 @@ from typing import Any
 import numpy as np
 
 from asr.decoding.words import Word
-from asr.errors import AsrError
+from asr.errors import AlignmentError
 
 Floats = np.ndarray[Any, np.dtype[Any]]
 States = np.ndarray[Any, np.dtype[np.intp]]
-
-
-class AlignmentError(AsrError):
-    """The text cannot lie in this recording."""
-
-    code = "alignment"
 
 
 @dataclass(frozen=True)
@@ -129,17 +123,21 @@ def _back(lattice: _Lattice, log_probs: Floats, row: Floats, state: int, path: S
 
 
 def aligned_words(
-    words: Sequence[str], tokens: Sequence[Sequence[AlignedToken]], times: Floats, frame_s: float
+    words: Sequence[str],
+    scores: Sequence[float],
+    tokens: Sequence[Sequence[AlignedToken]],
+    times: Floats,
+    frame_s: float,
 ) -> tuple[Word, ...]:
-    """Words, their tokens and (T',) each frame's start in seconds -> timed words; confidence is the mean posterior.
+    """Words, their scores, their tokens and (T',) each frame's start in seconds -> timed words.
 
-    CTC lights a token up for a frame or two, so an end is drawn to the middle of the gap to the next, 0.2 s at most.
+    CTC lights a token up for a frame or two inside its sound. So a word starts a frame before its first one, and ends
+    0.2 s after its last, or where these would overlap: in the middle between the two.
     """
     starts = [float(times[group[0].start]) for group in tokens]
     ends = [float(times[group[-1].end - 1]) + frame_s for group in tokens]
-    found = []
-    for i, (text, group) in enumerate(zip(words, tokens, strict=True)):
-        gap = max(0.0, starts[i + 1] - ends[i]) if i + 1 < len(starts) else 0.0
-        score = sum(token.posterior for token in group) / len(group)
-        found.append(Word(text, starts[i], ends[i] + min(0.2, gap / 2), score))
-    return tuple(found)
+    gaps = [starts[0], *(max(0.0, b - a) for a, b in zip(ends[:-1], starts[1:], strict=True)), 0.0] if starts else []
+    return tuple(
+        Word(text, start - min(frame_s, before / 2), end + min(0.2, after / 2), score)
+        for text, score, start, end, before, after in zip(words, scores, starts, ends, gaps[:-1], gaps[1:], strict=True)
+    )

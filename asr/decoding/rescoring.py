@@ -38,16 +38,20 @@ def judge(hypotheses: Sequence[Hypothesis], scores: Tensor, weight: float) -> li
 
 
 def log_likelihoods(texts: Sequence[str], log_probs: Tensor, units: Units) -> Tensor:
-    """log p(text) of each by CTC's forward algorithm; -inf where it cannot be written. (T', V) -> (N,)."""
+    """log p(text) of each; -inf where it cannot be written. (T', V) -> (N,)."""
     spelled = [units.encode(text) for text in texts]
-    labels = [ids or [] for ids in spelled]
-    frames = torch.full((len(texts),), len(log_probs))
+    found = ctc_log_likelihoods([ids or [] for ids in spelled], log_probs)
+    unknown = torch.tensor([ids is None for ids in spelled])
+    return torch.where(unknown, torch.tensor(-torch.inf), found)
+
+
+def ctc_log_likelihoods(labels: Sequence[Sequence[int]], log_probs: Tensor) -> Tensor:
+    """log p of each sequence of tokens by CTC's forward algorithm; -inf where frames are too few. (T', V) -> (N,)."""
     losses = torch.nn.functional.ctc_loss(
-        log_probs[:, None].expand(-1, len(texts), -1),
+        log_probs[:, None].expand(-1, len(labels), -1),
         torch.tensor([i for ids in labels for i in ids], dtype=torch.long),
-        frames,
+        torch.full((len(labels),), len(log_probs)),
         torch.tensor([len(ids) for ids in labels]),
         reduction="none",
     )
-    unknown = torch.tensor([ids is None for ids in spelled])
-    return torch.where(unknown, torch.tensor(-torch.inf), -losses)
+    return -losses

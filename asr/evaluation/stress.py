@@ -19,6 +19,7 @@ from asr.audio.reader import SAMPLE_RATE as RATE
 from asr.audio.reader import read_audio
 from asr.errors import ConfigError
 from asr.evaluation.datasets.reference import AUDIO_SUFFIXES
+from asr.evaluation.rooms import in_room, response_files
 from asr.evaluation.transcribing import Samples
 
 
@@ -30,6 +31,8 @@ class StressConfig:
     most_utterances: int | None = None  # of each set, spread evenly; None: all
     noise_snr_db: list[float] = field(default_factory=lambda: [20.0, 15.0, 10.0, 5.0, 0.0])
     room_t60_s: list[float] = field(default_factory=lambda: [0.3, 0.6, 1.0])  # made responses
+    room_folder: Path | None = None  # recorded responses of rooms; None: none of the next condition
+    recorded_room_t60_s: list[float] = field(default_factory=lambda: [0.25, 0.45, 1.3])
     telephone_khz: list[float] = field(default_factory=lambda: [8.0])  # sample rate; see `telephone`
     codec_kbit: list[float] = field(default_factory=lambda: [24.0, 12.0, 6.0])  # Opus
     speed: list[float] = field(default_factory=lambda: [0.8, 0.9, 1.1, 1.25])  # times faster
@@ -53,11 +56,13 @@ class Condition:
 
 
 def conditions(config: StressConfig) -> list[Condition]:
-    """All conditions of a sweep, each kind from mild to severe. Raises ConfigError where there is no noise."""
+    """All conditions of a sweep, each kind from mild to severe. Raises ConfigError where a folder has no recordings."""
     noises = tuple(_noise_files(config.noise_folder)) if config.noise_folder else ()
+    rooms = response_files(config.room_folder) if config.room_folder else ()
     kinds: list[tuple[str, str, Sequence[float], Callable[..., Samples]]] = [
         ("noise", "dB SNR", config.noise_snr_db, partial(add_noise, noises)),
         ("room", "s T60", config.room_t60_s, add_room),
+        ("recorded room", "s T60", config.recorded_room_t60_s if rooms else [], partial(add_recorded_room, rooms)),
         ("telephone", "kHz", config.telephone_khz, telephone),
         ("codec", "kbit/s", config.codec_kbit, opus),
         ("speed", "times", config.speed, change_speed),
@@ -101,6 +106,11 @@ def add_room(samples: Samples, t60_s: float, name: str) -> Samples:
     response = tail * np.sqrt(0.5 / np.sum(tail**2))
     response[0] = 1.0
     return np.asarray(oaconvolve(samples, response)[: len(samples)], dtype=np.float32)
+
+
+def add_recorded_room(files: tuple[Path, ...], samples: Samples, t60_s: float, name: str) -> Samples:
+    """In a drawn one of the recorded rooms that ring about so long."""
+    return in_room(files, samples, t60_s, _rng(name))
 
 
 def telephone(samples: Samples, rate_khz: float, name: str) -> Samples:

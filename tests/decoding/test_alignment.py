@@ -6,7 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from asr.decoding.alignment import AlignmentError, align, align_states
+from asr.decoding.alignment import align, align_states
+from asr.errors import AlignmentError
 
 
 def log_probs(frames: int, tokens: int, seed: int) -> np.ndarray:

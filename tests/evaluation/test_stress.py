@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from asr.errors import ConfigError
-from asr.evaluation import stress
+from asr.evaluation import rooms, stress
 from asr.evaluation.report.stress_page import stress_page, stress_table
 from asr.evaluation.stress import StressConfig, conditions
 from asr.evaluation.transcribing import Samples
@@ -56,6 +56,29 @@ def test_a_room_keeps_the_direct_sound_in_its_place_and_rings_on() -> None:
     assert early - late == pytest.approx(60 * 0.25 / 0.5, abs=4)
 
 
+@pytest.mark.parametrize("t60_s", [0.2, 0.6, 1.5])
+def test_the_reverberation_time_of_a_falling_noise_is_its_own(t60_s: float) -> None:
+    time = np.arange(int(16000 * 1.2 * t60_s)) / 16000
+    response = np.random.default_rng(0).standard_normal(len(time)) * 10 ** (-3 * time / t60_s)
+    assert rooms.reverberation_time(response.astype(np.float32)) == pytest.approx(t60_s, rel=0.05)
+    assert rooms.reverberation_time(np.zeros(0, np.float32)) == 0
+
+
+def test_a_recorded_room_is_the_nearest_one_as_loud_as_before_and_in_its_place(tmp_path: Path) -> None:
+    rng, before = np.random.default_rng(0), np.zeros(500)
+    for t60_s in (0.2, 0.21, 0.22, 0.23, 2.0):
+        tail = rng.standard_normal(16000) * 10 ** (-3 * np.arange(16000) / 16000 / t60_s)
+        soundfile.write(tmp_path / f"{t60_s}.wav", np.concatenate([before, [0.9], 0.05 * tail]), 16000)
+    click = np.zeros(16000, np.float32)
+    click[1000] = 1.0
+    wet = stress.add_recorded_room(rooms.response_files(tmp_path), click, 0.2, "u")
+    assert int(np.abs(wet).argmax()) == 1000
+    assert decibels(wet) == pytest.approx(decibels(click), abs=0.1)
+    assert decibels(wet[1000 + 3200 :]) < decibels(wet) - 50  # the long one is never drawn
+    with pytest.raises(ConfigError, match="room_folder"):
+        rooms.response_files(tmp_path / "nowhere")
+
+
 def test_every_condition_gives_finite_samples_and_the_same_ones_again() -> None:
     for condition in conditions(StressConfig()):
         first, again = (condition.change(tone(300), "utterance") for _ in range(2))
@@ -81,6 +104,7 @@ def test_the_config_in_the_repository_has_no_unknown_key_and_an_unknown_one_is_r
     path = Path(__file__).parents[2] / "configs" / "stress.yaml"
     config = read_stress_config(path)
     assert config.noise_folder == path.parent / "../../shared/noise/test"
+    assert config.room_folder == path.parent / "../../shared/rir/real"
     assert config.noise_snr_db == StressConfig().noise_snr_db
     (tmp_path / "x.yaml").write_text("nois: [1]\n")
     with pytest.raises(ConfigError, match="nois"):
