@@ -37,7 +37,8 @@ def evaluate(
     csv: Annotated[Path | None, typer.Option(help="write one row an utterance")] = None,
     report: Annotated[Path | None, typer.Option(help="write one HTML page with all of it, and the recordings")] = None,
     stress: Annotated[Path | None, typer.Option(help="YAML of conditions: score the same set in each")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="processes, each with the model")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="processes on Ray, each with the model")] = 1,
+    address: Annotated[str | None, typer.Option(help="of a Ray cluster whose nodes all see the files")] = None,
     streaming: Annotated[
         bool, typer.Option("--streaming", help="hear it live: delays, steadiness, partial WER")
     ] = False,
@@ -56,7 +57,7 @@ def evaluate(
     if stress:
         from pipelines.stress_sweep import sweep
 
-        if hypotheses or csv or workers > 1 or streaming:
+        if hypotheses or csv or workers > 1 or address or streaming:
             raise ConfigError(
                 "--stress", "goes with --json and --report, not with --hypotheses, --csv, --workers or --streaming"
             )
@@ -64,7 +65,7 @@ def evaluate(
         title = Path(engine.model).name
         sweep(datasets, engine.load(), settings=stress, normalise=normalise, json=json, report=report, title=title)
         return
-    if streaming and (hypotheses or workers > 1):
+    if streaming and (hypotheses or workers > 1 or address):
         raise ConfigError("--streaming", "goes neither with --hypotheses nor with --workers: it times one live stream")
     live = None
     if streaming:
@@ -74,7 +75,11 @@ def evaluate(
         result, score = stream(datasets, engine, normalise, delay_ms=delay_ms, partials=partials)
         live = plain_streaming(score, delay_ms=delay_ms)
     else:
-        result = _score_file(datasets, hypotheses) if hypotheses else recognise(datasets, engine, workers=workers)
+        result = (
+            _score_file(datasets, hypotheses)
+            if hypotheses
+            else recognise(datasets, engine, workers=workers, address=address)
+        )
     summary = _summary(result, normaliser, own_rules, training_text)
     show(summary, to_stderr=json == "-")
     if live:

@@ -56,13 +56,14 @@ def live(
     if on_ray or address:
         from pipelines.live_graph.command import hear_on_ray
         from pipelines.live_graph.config import ModelChoice
+        from pipelines.ray_connection import placed
 
         if save_audio:
             raise ConfigError("--save-audio", "not with --ray, which keeps the sound in --session")
         _check(inputs, speed, microphone)
         if form not in ("", "txt") or (out is not None and out.suffix in _GROWING):
             raise ConfigError("--format", "with --ray only txt is written; --json prints every event with its times")
-        choice = ModelChoice(model, device, precision, decoding, delay_ms, partials, tuple(hotword or ()))
+        choice = ModelChoice(placed(model), device, precision, decoding, delay_ms, partials, tuple(hotword or ()))
         hear_on_ray(
             inputs,
             choice,

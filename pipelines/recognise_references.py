@@ -1,6 +1,5 @@
-"""Test sets through a recogniser, in this process or in several, each with the model."""
+"""Test sets through a recogniser, in this process or in several on Ray, each with the model."""
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from asr.evaluation.answers import Answer
     from asr.evaluation.datasets import Dataset, Problem, Reference
     from asr.evaluation.result import Result
-    from asr.evaluation.transcribing import SpeechRecognizer
     from asr.recognizer import Recognizer
 
 
@@ -39,13 +37,15 @@ class EngineChoice:
         return {**chosen, "date": time.strftime("%Y-%m-%d")}
 
 
-def recognise(datasets: Sequence["Dataset"], engine: EngineChoice, *, workers: int) -> "Result":
-    """Hear every reference; what failed is among the problems."""
+def recognise(
+    datasets: Sequence["Dataset"], engine: EngineChoice, *, workers: int, address: str | None = None
+) -> "Result":
+    """Hear every reference; what failed is among the problems. Several workers, or an address: on Ray."""
     from asr.evaluation.answers import Answer
     from asr.evaluation.result import Result
 
     jobs = [(dataset.name, reference) for dataset in datasets for reference in dataset.references]
-    found = list(_with_progress(_answers(jobs, engine, workers=workers), len(jobs)))
+    found = list(_with_progress(_answers(jobs, engine, workers, address), len(jobs)))
     answers = tuple(x for x in found if isinstance(x, Answer))
     failed = tuple(x for x in found if not isinstance(x, Answer))
     return Result(Path(engine.model).name, answers, (*problems_of(datasets), *failed), engine.about)
@@ -57,34 +57,18 @@ def problems_of(datasets: Sequence["Dataset"]) -> tuple["Problem", ...]:
 
 
 def _answers(
-    jobs: Sequence[tuple[str, "Reference"]], engine: EngineChoice, *, workers: int
+    jobs: Sequence[tuple[str, "Reference"]], engine: EngineChoice, workers: int, address: str | None
 ) -> Iterator["Answer | Problem"]:
     """An answer or a problem for each (set, reference), in order."""
-    from asr.evaluation.transcribing import answer_reference
+    if workers > 1 or address:
+        from pipelines.batch.evaluation import answer_on_ray
 
-    if workers == 1:
-        recognizer = engine.load()
-        yield from (answer_reference(recognizer, *job) for job in jobs)
+        yield from answer_on_ray(jobs, engine, workers=workers, address=address)
         return
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads can hang
-    with context.Pool(workers, initializer=_load_here, initargs=(engine, workers)) as pool:
-        yield from pool.imap(_answer_here, jobs)
-
-
-_loaded: list["SpeechRecognizer"] = []  # of a worker process: one model, loaded once
-
-
-def _load_here(engine: EngineChoice, workers: int) -> None:
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))  # before torch
-    _loaded.append(engine.load())
-
-
-def _answer_here(job: tuple[str, "Reference"]) -> "Answer | Problem":
     from asr.evaluation.transcribing import answer_reference
 
-    return answer_reference(_loaded[0], *job)
+    recognizer = engine.load()
+    yield from (answer_reference(recognizer, *job) for job in jobs)
 
 
 def _with_progress(rows: Iterable["Answer | Problem"], total: int) -> Iterator["Answer | Problem"]:

@@ -17,8 +17,13 @@ def train(
     run: Annotated[Path | None, typer.Option(help="folder of the run; default runs/<name of the config>")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="such as optimiser.rate=0.001; may repeat")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="processes on Ray, one a GPU or CPU; they train one model")] = 0,
+    address: Annotated[str | None, typer.Option(help="of a Ray cluster whose nodes all see the run's folder")] = None,
 ) -> None:
     """Train a model, or go on with a run that was stopped."""
+    if workers or address:
+        _train_on_ray(config, run, change or [], device=device, workers=workers or 1, address=address)
+        return
     from asr.model.engine import choose_device
     from asr.training.loop import TrainingRun
 
@@ -36,6 +41,18 @@ def train(
         return
     with Reporter(folder) as reporter:
         training.run(reporter)
+    print(folder / "last")
+
+
+def _train_on_ray(
+    config: Path, run: Path | None, changes: list[str], *, device: str, workers: int, address: str | None
+) -> None:
+    from pipelines.train_on_ray import Task, train_on_ray
+
+    folder = run or Path("runs") / config.stem
+    task = Task(read_training_config(config.absolute(), changes), folder.absolute(), device)
+    with Reporter(folder) as reporter:
+        train_on_ray(task, reporter, workers=workers, address=address)
     print(folder / "last")
 
 

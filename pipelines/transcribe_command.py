@@ -57,10 +57,11 @@ def transcribe(
             raise ConfigError("--workers", "a batch keeps its ledger in the output folder: add --out DIR")
         from pipelines.batch.folder_batch import run_batch
         from pipelines.batch.pool import PoolConfig
+        from pipelines.ray_connection import placed
 
         if hotword:
             raise ConfigError("--hotword", "not with --workers or --address yet; leave these out")
-        config = PoolConfig(workers or 1, model, device, precision, decoding, address)
+        config = PoolConfig(workers or 1, placed(model), device, precision, decoding, address)
         status = run_batch(found, out, chosen, config, retry_failed=retry_failed)
         raise typer.Exit(status or (1 if failed else 0))
     from asr.decoding.hotwords import parse_hotwords

@@ -66,15 +66,15 @@ class TrainingRun:
         self._batches: Iterator[Batch] = iter(())
         self._left = 0
 
-    def run(self, report: Callable[[Progress], None]) -> None:
-        """All steps to the end, saved and measured on the way. Ctrl-C ends the step, saves and raises on.
+    def run(self, report: Callable[[Progress], None], *, stop: Callable[[], bool] = lambda: False) -> None:
+        """All steps to the end, saved and measured on the way. Ctrl-C, or `stop`, ends the step, saves and raises on.
 
         A kill loses at most `save_every` steps. In a group, the first process alone measures, saves and reports.
         """
         total = self.config.optimiser.total_steps
         with deferred_interrupt() as interrupted:
             while self.state.step < total:
-                progress = self.advance(stop=interrupted.is_set())
+                progress = self.advance(stop=interrupted.is_set() or stop())
                 if self.group.leads:
                     self._keep(progress, report)
                 if progress.stopped:

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from asr.decoding.words import Transcript
 from asr.errors import AsrError, OverloadedError
@@ -29,6 +29,18 @@ class PoolConfig:
     decoding: str = "auto"
     address: str | None = None
     max_attempts: int = 2  # of a recording whose worker dies
+
+
+class Named(Protocol):
+    """What a worker is given: hashable, and with a name for messages."""
+
+    @property
+    def name(self) -> str:
+        """Of the recording."""
+        ...
+
+
+Task = TypeVar("Task", bound=Named)
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,10 @@ class Worker:
 
 
 class Pool:
-    """Workers on Ray. Those that die are replaced; a recording goes only to a worker that is ready."""
+    """Workers on Ray, spread over its nodes. Those that die are replaced; a recording goes only to one that is ready.
+
+    `worker`: a class made with the config, with `ready()` and `transcribe(job)`; what that gives is the outcome.
+    """
 
     def __init__(self, config: PoolConfig, worker: type = Worker) -> None:
         self._config = config
@@ -91,7 +106,7 @@ class Pool:
         self._ray: Any = ray
         gpus = self._ray.cluster_resources().get("GPU", 0) if config.device in ("auto", "cuda") else 0
         share = min(1.0, gpus / config.workers) if gpus else 0
-        self._class: Any = ray.remote(num_cpus=1, num_gpus=share)(worker)
+        self._class: Any = ray.remote(num_cpus=1, num_gpus=share, scheduling_strategy="SPREAD")(worker)
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         for _ in range(config.workers):
@@ -104,13 +119,13 @@ class Pool:
         if self._ours:
             self._ray.shutdown()
 
-    def run(self, jobs: Iterable[Job], started: Callable[[Job], None]) -> Iterator[tuple[Job, Outcome]]:
-        """Outcomes as they come; `started` is told of each attempt before it begins.
+    def run(self, jobs: Iterable[Task], started: Callable[[Task], None]) -> Iterator[tuple[Task, Any]]:
+        """Outcomes as they come; `started` is told of each attempt before it begins. Failed: the worker gave none.
 
         Raises OverloadedError where no worker can start, and what a worker's start raised.
         """
-        waiting, attempts = deque(jobs), Counter[Job]()
-        running: dict[Any, tuple[Job, Any]] = {}
+        waiting, attempts = deque(jobs), Counter[Task]()
+        running: dict[Any, tuple[Task, Any]] = {}
         while waiting or running:
             while waiting and self._idle:
                 job, worker = waiting.popleft(), self._idle.pop()
@@ -142,21 +157,24 @@ class Pool:
             if "creation task" in str(error):
                 raise OverloadedError("--workers", f"a worker could not start: {error}") from error
             self._hire()
+        except self._ray.exceptions.RayActorError:  # its node is gone, or out of reach
+            self._ray.kill(worker)
+            self._hire()
         else:
             self._idle.append(worker)
 
-    def _wait(self, running: dict[Any, tuple[Job, Any]]) -> list[Any]:
+    def _wait(self, running: dict[Any, Any]) -> list[Any]:
         found: list[Any]
         found, _ = self._ray.wait([*running, *self._starting], num_returns=1, timeout=_PATIENCE_S)
         if not found and not running:
             raise OverloadedError("--workers", f"no worker could start in {_PATIENCE_S:.0f} s; is the cluster full?")
         return found
 
-    def _outcome(self, ref: Any, worker: Any) -> Outcome | None:
+    def _outcome(self, ref: Any, worker: Any) -> Any:
         """None: the worker has died, and another is on its way."""
         errors = self._ray.exceptions
         try:
-            outcome: Outcome = self._ray.get(ref)
+            outcome = self._ray.get(ref)
         except (errors.RayActorError, errors.OutOfMemoryError, errors.NodeDiedError):
             self._ray.kill(worker)
             self._hire()
@@ -167,16 +185,16 @@ class Pool:
         return outcome
 
 
-def transcribe_all(sources: Iterable[Job], config: PoolConfig) -> Iterator[tuple[Job, Outcome]]:
-    """Outcomes in the order of the sources, each as soon as those before it are there."""
-    jobs = list(sources)
-    pool, held = Pool(config), dict[Job, Outcome]()
+def in_order(jobs: Iterable[Task], config: PoolConfig, worker: type = Worker) -> Iterator[tuple[Task, Any]]:
+    """Outcomes in the order of the jobs, each as soon as those before it are there."""
+    given = list(jobs)
+    pool, held = Pool(config, worker), dict[Any, Any]()
     try:
-        results = pool.run(dict.fromkeys(jobs), lambda _: None)
-        for job in jobs:
+        results = pool.run(given, lambda _: None)
+        for job in given:
             while job not in held:
                 found, outcome = next(results)
                 held[found] = outcome
-            yield job, held[job]
+            yield job, held.pop(job)
     finally:
         pool.close()

@@ -36,8 +36,8 @@ class StreamFigures:
         self._audio = Counter("asr_audio_seconds_total", "sound heard")
         self._streams = Gauge("asr_open_streams", "streams being heard")
 
-    def chunk(self, lag_s: float, audio_s: float) -> None:
-        """One chunk's words are there."""
+    def chunk(self, _stream: str, lag_s: float, audio_s: float) -> None:
+        """One chunk's words are there. The stream is no label: there may be any number of them."""
         self._lag.observe(lag_s)
         self._audio.inc(audio_s)
 

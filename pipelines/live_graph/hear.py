@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from asr.audio.reader import SAMPLE_RATE
@@ -53,7 +54,7 @@ async def _hear(graph: Graph, sources: Mapping[str, Source], config: GraphConfig
         loop.add_signal_handler(signal.SIGINT, _stop, loop, graph)
     sessions = [Session(name, graph, viewer, config, folder / name) for name in sources]
     for session in sessions:
-        session.lags = lambda lag_s: figures.chunk(lag_s, CHUNK / SAMPLE_RATE)
+        session.lags = partial(_note, figures, session.stream)
     figures.streams(len(sessions))
     scaling = asyncio.create_task(_scale(graph, sessions, viewer))
     try:
@@ -61,6 +62,10 @@ async def _hear(graph: Graph, sources: Mapping[str, Source], config: GraphConfig
     finally:
         scaling.cancel()
         figures.streams(0)
+
+
+def _note(figures: StreamFigures, stream: str, lag_s: float) -> None:
+    figures.chunk(stream, lag_s, CHUNK / SAMPLE_RATE)
 
 
 def _stop(loop: asyncio.AbstractEventLoop, graph: Graph) -> None:

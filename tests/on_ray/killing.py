@@ -1,12 +1,19 @@
 """Kills workers of the Ray that this process started, as the system does when memory runs out."""
 
+import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+from pipelines.ray_connection import SURROUNDINGS
 
 
 def workers(kinds: Sequence[str]) -> list[tuple[int, str]]:
@@ -27,12 +34,15 @@ def _parent(process: int) -> int:
 
 
 class Killer(threading.Thread):
-    """Kills a random worker at random moments until so many are dead or `over` is set. `dead`: kind -> kills."""
+    """Kills a random worker at random moments until so many are dead or `over` is set.
+
+    `dead`: kind -> kills; `at`: when, in seconds since the epoch.
+    """
 
     def __init__(self, kills: int, kinds: Sequence[str], *, seed: int, pause_s: float = 0.5) -> None:
         super().__init__(daemon=True)
         self._kills, self._kinds, self._pause_s = kills, kinds, pause_s
-        self._chance, self.dead = random.Random(seed), Counter[str]()
+        self._chance, self.dead, self.at = random.Random(seed), Counter[str](), list[float]()
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -43,3 +53,47 @@ class Killer(threading.Thread):
                 process, kind = self._chance.choice(living)
                 os.kill(process, signal.SIGKILL)
                 self.dead[kind] += 1
+                self.at.append(time.time())
+
+
+class SecondNode:
+    """Another Ray node on this machine, as `ray start --address` makes one."""
+
+    def __init__(self, address: str, cpus: int = 4) -> None:
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--address", address, "--block"]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (as long as the node)
+        self._process = subprocess.Popen(
+            [*command, "--num-cpus", str(cpus)], stdout=self._log, stderr=self._log, env=os.environ | SURROUNDINGS
+        )
+
+    def wait(self, seconds: float = 90.0) -> str:
+        """Its id, once it has joined the cluster that this process is connected to."""
+        import ray
+
+        here, ends = ray.get_runtime_context().get_node_id(), time.monotonic() + seconds
+        while time.monotonic() < ends and self._process.poll() is None:
+            found = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+            if found:
+                return str(found[0])
+            time.sleep(0.1)
+        self._log.seek(0)
+        raise TimeoutError(self._log.read().decode())
+
+    def kill(self) -> None:
+        """All of its processes at once, as a machine that loses its power. Once is enough."""
+        if self._process.returncode is not None:
+            return
+        processes = [self._process.pid]
+        for parent in processes:  # grows as it goes
+            processes += [int(x.name) for x in Path("/proc").glob("[0-9]*") if _is_child(int(x.name), parent)]
+        for process in reversed(processes):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self._process.wait()
+
+
+def _is_child(process: int, parent: int) -> bool:
+    try:
+        return _parent(process) == parent
+    except OSError:
+        return False

@@ -7,17 +7,20 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from asr.errors import AsrError
 from asr.output.formats import FORMATS
 from asr.recognizer import Recognizer
 from pipelines.batch.folder_batch import run_batch
 from pipelines.batch.ledger import Ledger, Row
-from pipelines.batch.pool import Job, Outcome, PoolConfig, Worker, transcribe_all
+from pipelines.batch.pool import Job, Outcome, PoolConfig, Worker, in_order
 from pipelines.sources import Found, find_recordings
+from tests.on_ray.killing import Killer
 from tests.pipelines.bundles import save_nonsense
-from tests.recordings import RECORDINGS
+from tests.recordings import RECORDINGS, speech
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning:ray.*")
 FORMAT_NAMES = ("txt", "json")
@@ -78,20 +81,39 @@ def alone(model: Path, found: list[Found]) -> dict[str, bytes]:
     return texts
 
 
+def two_hundred(folder: Path) -> list[str]:
+    """Passages of 1.5 s, each another, in 195 files, and five broken ones; the stems of these."""
+    folder.mkdir()
+    sound = speech(8, pause_s=0.2)
+    for number, start in enumerate(np.linspace(0, len(sound) - 24_000, 195).astype(int)):
+        soundfile.write(folder / f"good{number:03}.wav", sound[start : start + 24_000], 16_000)
+    whole = (folder / "good000.wav").read_bytes()
+    (folder / "broken0.wav").write_bytes(b"")
+    (folder / "broken1.wav").write_text("this is no sound\n" * 9)
+    (folder / "broken2.wav").write_bytes(whole[: len(whole) // 2])
+    (folder / "broken3.mp3").write_bytes(bytes(range(256)) * 20)
+    soundfile.write(folder / "broken4.wav", np.full(9000, np.nan, np.float32), 16_000, subtype="FLOAT")
+    return [f"broken{number}" for number in range(5)]
+
+
 @pytest.mark.usefixtures("ray_here")
-@pytest.mark.parametrize("workers", [1, 3])
-def test_any_number_of_workers_writes_what_one_process_writes(
-    model: Path, folder: Path, tmp_path: Path, workers: int
+def test_two_workers_that_are_killed_write_what_one_process_writes_and_name_what_is_broken(
+    model: Path, tmp_path: Path
 ) -> None:
-    found, out = recordings(folder), tmp_path / "out"
-    assert run_batch(found, out, FORMAT_NAMES, PoolConfig(workers, str(model))) == 1
+    broken, out = two_hundred(tmp_path / "sounds"), tmp_path / "out"
+    found, killer = recordings(tmp_path / "sounds"), Killer(3, ["Worker"], seed=2, pause_s=1.0)
+    killer.start()
+    try:
+        assert run_batch(found, out, FORMAT_NAMES, PoolConfig(2, str(model), max_attempts=9)) == 1
+    finally:
+        killer.over.set()
+        killer.join()
     assert outputs(out) == alone(model, found)
     ledger = rows(out)
-    assert {stem: row.code for stem, row in ledger.items() if row.state == "failed"} == dict.fromkeys(
-        ("empty", "text"), "audio"
-    )
-    assert all(row.attempts == 1 and row.seconds for row in ledger.values() if row.state == "done")
-    assert sum(row.state == "done" for row in ledger.values()) == 12
+    assert {stem: row.code for stem, row in ledger.items() if row.state == "failed"} == dict.fromkeys(broken, "audio")
+    assert all(stem in str(row.message) for stem, row in ledger.items() if row.state == "failed")
+    assert sum(row.state == "done" and bool(row.seconds) for row in ledger.values()) == 195
+    assert killer.dead.total() >= sum(row.attempts - 1 for row in ledger.values())
 
 
 @pytest.mark.usefixtures("ray_here")
@@ -117,7 +139,7 @@ def test_a_poison_recording_is_put_aside_and_an_unlucky_one_is_tried_again(
 @pytest.mark.usefixtures("ray_here")
 def test_outcomes_come_in_the_order_of_the_sources(model: Path, folder: Path) -> None:
     jobs = [Job(found.name, found.path) for found in recordings(folder) if found.path]
-    assert [job for job, _ in transcribe_all(jobs, PoolConfig(2, str(model)))] == jobs
+    assert [job for job, _ in in_order(jobs, PoolConfig(2, str(model)))] == jobs
 
 
 @pytest.mark.usefixtures("ray_here")
@@ -132,10 +154,10 @@ def test_a_model_that_no_worker_can_load_ends_the_run_with_its_reason(
     assert capfd.readouterr().out == ""
 
 
-def started(folder: Path, out: Path, model: Path) -> subprocess.Popen[bytes]:
+def started(folder: Path, out: Path, model: Path, address: str) -> subprocess.Popen[bytes]:
     """The command in another process, once it has written three: the row of the last may be yet to come."""
     command = [str(Path(sys.executable).with_name("asr")), "transcribe", str(folder), "--workers", "2"]
-    command += ["--out", str(out), "--format", "txt,json", "--model", str(model)]
+    command += ["--address", address, "--out", str(out), "--format", "txt,json", "--model", str(model)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while len(list(out.glob("*.json"))) < 3 and process.poll() is None and time.monotonic() < deadline:
@@ -144,12 +166,14 @@ def started(folder: Path, out: Path, model: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
-def test_a_driver_that_is_stopped_goes_on_where_it_was(model: Path, tmp_path: Path, blow: signal.Signals) -> None:
+def test_a_driver_that_is_stopped_goes_on_where_it_was(
+    ray_here: str, model: Path, tmp_path: Path, blow: signal.Signals
+) -> None:
     folder, out = tmp_path / "sounds", tmp_path / "out"
     folder.mkdir()
     for number in range(80):
         shutil.copy(RECORDINGS[number % 2], folder / f"good{number:02}.opus")
-    process = started(folder, out, model)
+    process = started(folder, out, model, ray_here)
     process.send_signal(blow)
     _, said = process.communicate(timeout=60)
     assert process.returncode == (130 if blow == signal.SIGINT else -9), said.decode()
@@ -157,7 +181,7 @@ def test_a_driver_that_is_stopped_goes_on_where_it_was(model: Path, tmp_path: Pa
     finished = {stem for stem, row in first.items() if row.state == "done"}
     assert 0 < len(finished) < 80
     stamps = {stem: (out / f"{stem}.json").stat().st_mtime_ns for stem in finished}
-    process = started(folder, out, model)
+    process = started(folder, out, model, ray_here)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said.decode()
     assert all(row.state == "done" and row.attempts == 1 for row in rows(out).values())
