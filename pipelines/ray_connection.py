@@ -29,7 +29,7 @@ def connect(address: str | None, *, cpus: int = 1) -> bool:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if not address:
         try:
-            ray.init(num_cpus=max(os.cpu_count() or 1, cpus), include_dashboard=False, **quiet)
+            ray.init(address="local", num_cpus=max(os.cpu_count() or 1, cpus), include_dashboard=False, **quiet)
         except Exception as error:  # Ray has no class of its own for it
             if "timed out" not in str(error):
                 raise
