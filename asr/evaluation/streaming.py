@@ -144,12 +144,13 @@ def utterances_of(listened: Listened) -> list[SeenUtterance]:
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Of `count` values; NaN where there are none."""
+    """Of `count` values; NaN where there are none. twentieths: the least, then what 5, 10, … and 100 % stay below."""
 
     count: int
     p50: float
     p95: float
     most: float
+    twentieths: tuple[float, ...] = ()
 
 
 def percentiles(values: Iterable[float]) -> Percentiles:
@@ -157,8 +158,8 @@ def percentiles(values: Iterable[float]) -> Percentiles:
     found = np.array(list(values), dtype=np.float64)
     if not len(found):
         return Percentiles(0, NAN, NAN, NAN)
-    p50, p95 = np.percentile(found, [50, 95])
-    return Percentiles(len(found), float(p50), float(p95), float(found.max()))
+    twentieths = tuple(map(float, np.percentile(found, np.linspace(0, 100, 21))))
+    return Percentiles(len(found), twentieths[10], twentieths[19], twentieths[20], twentieths)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """The report: one page that holds everything, and works in a browser without a network."""
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
 from asr.decoding.words import Alternative, Word
 from asr.errors import AsrError
@@ -14,9 +16,17 @@ from asr.evaluation.answers import Answer
 from asr.evaluation.compare import compare
 from asr.evaluation.datasets.reference import Problem
 from asr.evaluation.normalise import choose_normaliser
+from asr.evaluation.report.latency import latency_plot, latency_title
 from asr.evaluation.report.page import write_report
-from asr.evaluation.result import Result, summarise
+from asr.evaluation.result import Result, summarise, without_nan
+from asr.evaluation.streaming import percentiles
+from asr.recognizer import MODELS
+from pipelines.command import app
 from tests.evaluation.answers_for_tests import random_pairs
+from tests.recordings import AUDIO, RECORDINGS
+
+if TYPE_CHECKING:
+    from tests.evaluation import browser
 
 BASIC = choose_normaliser("basic")
 
@@ -68,6 +78,22 @@ def test_a_page_without_sound_or_confidence_says_why(tmp_path: Path) -> None:
     assert "the recording is in no file" in text
     assert "there is no file gone.wav" in text
     assert "Reliability" not in text
+
+
+def test_a_streamed_result_shows_how_soon_words_came(tmp_path: Path) -> None:
+    result = make_result(tmp_path, count=4)
+    soon, never = percentiles([0.1 * i for i in range(20)] + [60.0]), percentiles([])
+    times = {"first_partial_s": soon, "word_delay_s": soon, "final_delay_s": never, "final_work_s": soon}
+    steady = {"partial_words_changed_percent": 12.5, "stable_changed_percent": None, "stable_words": 0}
+    live = without_nan({"delay_ms": 480.0, **{key: asdict(x) for key, x in times.items()}, **steady})
+    write_report([result], [summarise(result) | {"streaming": live}], tmp_path / "r.html", normalise=BASIC)
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    figure = next(part for part in text.split("<figure>") if "How soon words come, live at 480 ms" in part)
+    assert figure.count("<circle") == 3 * 20  # 0 to 95 %: the one at a minute is told, not drawn
+    assert "p50 1000 ms, p95 1900 ms, 21 times" in figure
+    assert "12.5 % of words in partials changed later" in figure
+    assert "How soon" in latency_title(live)
+    assert "Nothing was said" in latency_plot({key: asdict(never) for key in times} | steady)
 
 
 def test_a_page_that_cannot_be_written_is_an_error_with_its_name(tmp_path: Path) -> None:
@@ -123,11 +149,16 @@ def test_in_a_browser_the_table_sorts_search_finds_and_audio_plays_with_no_reque
         page.evaluate("document.getElementById('pair').click()")
         assert page.evaluate("document.getElementById('count').textContent") == "60 of 60"
 
-        urls = [event["request"]["url"] for event in page.events_named("Network.requestWillBeSent")]
-        assert [url for url in urls if not url.startswith(("file:", "blob:", "data:"))] == []
-        assert len([url for url in urls if url.startswith("file:")]) == 1
-        assert page.events_named("Runtime.exceptionThrown", "Log.entryAdded") == []
-        assert [x for x in page.events_named("Runtime.consoleAPICalled") if x["type"] in {"error", "warning"}] == []
+        nothing_went_wrong(page)
+
+
+def nothing_went_wrong(page: "browser.Page") -> None:
+    """No request but for the page itself, no error, no warning."""
+    urls = [event["request"]["url"] for event in page.events_named("Network.requestWillBeSent")]
+    assert [url for url in urls if not url.startswith(("file:", "blob:", "data:"))] == []
+    assert len([url for url in urls if url.startswith("file:")]) == 1
+    assert page.events_named("Runtime.exceptionThrown", "Log.entryAdded") == []
+    assert [x for x in page.events_named("Runtime.consoleAPICalled") if x["type"] in {"error", "warning"}] == []
 
 
 BRIGHT_PIXELS = """(() => {
@@ -135,6 +166,39 @@ BRIGHT_PIXELS = """(() => {
     const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
     return data.filter((value, i) => i % 4 === 0 && value > 200).length;
 })()"""
+
+
+@pytest.mark.skipif(not (MODELS / "small").is_dir(), reason="there is no packaged model")
+def test_real_recordings_heard_by_the_default_model_make_a_page_that_works(page_folder: Path) -> None:
+    """As a user makes it, with the command; then everything that a person does with it, in a browser."""
+    pytest.importorskip("websockets")
+    from tests.evaluation import browser
+
+    if browser.CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    path = page_folder / "real.html"
+    done = CliRunner().invoke(app, ["evaluate", str(AUDIO), "--report", str(path), "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    with browser.open_page(path, page_folder / "profile3") as page:
+        assert (
+            page.evaluate("document.getElementById('count').textContent") == f"{len(RECORDINGS)} of {len(RECORDINGS)}"
+        )
+        seconds = "[...document.querySelectorAll('.row')].map(r => Number(r.children[1].textContent))"
+        page.evaluate("document.querySelectorAll('#heading button')[1].click()")
+        up = page.evaluate(seconds)
+        page.evaluate("document.querySelectorAll('#heading button')[1].click()")
+        assert page.evaluate(seconds) == sorted(up, reverse=up == sorted(up))
+        page.evaluate("(() => { const s = document.getElementById('search'); s.value = 'vctk'; s.oninput(); })()")
+        assert page.evaluate("document.querySelectorAll('.row').length") == 2
+        page.evaluate("document.querySelector('.row').click()")
+        page.wait_for("document.querySelector('audio').readyState >= 3")
+        assert page.evaluate("document.querySelector('audio').duration") > 1
+        page.evaluate("document.querySelector('audio').play()")
+        page.wait_for("document.querySelector('audio').currentTime > 0.3")
+        page.evaluate("document.querySelector('.spectrogram').click()")
+        page.wait_for("document.querySelector('.picture canvas') !== null")
+        assert page.evaluate(BRIGHT_PIXELS) > 100
+        nothing_went_wrong(page)
 
 
 def test_ten_thousand_utterances_scroll_with_few_rows_drawn(page_folder: Path) -> None:

@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from asr.evaluation.compare import Comparison
+from asr.evaluation.report.latency import latency_plot, latency_title
 from asr.evaluation.report.plots import COLOURS, Axis, Bar, Series, bars, lines, percent_ticks
 
 Plain = Mapping[str, Any]
@@ -110,7 +111,7 @@ def _score_row(name: str, score: Plain) -> list[str]:
 
 
 def plots(summaries: Sequence[Plain]) -> str:
-    """WER by every grouping, then what the confidence is worth."""
+    """WER by every grouping, what the confidence is worth, and how soon live words came."""
     names = dict.fromkeys(name for x in summaries for name in x["groups"])
     found = [figure(f"WER by {name}", _group_bars(name, summaries)) for name in names]
     kinds = [(key, title) for key, title in KIND_PLOTS if any(x.get(key) for x in summaries)]
@@ -120,6 +121,8 @@ def plots(summaries: Sequence[Plain]) -> str:
             figure("Is the confidence honest?", _reliability(summaries)),
             figure("Words kept by confidence", _kept(summaries)),
         ]
+    live = [x["streaming"] for x in summaries if x.get("streaming")]
+    found += [figure(latency_title(x), latency_plot(x)) for x in live]
     return '<div class="plots" id="plots">' + "".join(found) + "</div>"
 
 
