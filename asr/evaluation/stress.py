@@ -35,7 +35,8 @@ class StressConfig:
     recorded_room_t60_s: list[float] = field(default_factory=lambda: [0.25, 0.45, 1.3])
     telephone_khz: list[float] = field(default_factory=lambda: [8.0])  # sample rate; see `telephone`
     codec_kbit: list[float] = field(default_factory=lambda: [24.0, 12.0, 6.0])  # Opus
-    speed: list[float] = field(default_factory=lambda: [0.8, 0.9, 1.1, 1.25])  # times faster
+    slower: list[float] = field(default_factory=lambda: [0.9, 0.8])  # times as fast
+    faster: list[float] = field(default_factory=lambda: [1.1, 1.25])
     clipping_db: list[float] = field(default_factory=lambda: [6.0, 12.0, 18.0])  # peaks cut so far down
     level_db: list[float] = field(default_factory=lambda: [-20.0, -40.0, -60.0])  # gain
 
@@ -65,7 +66,8 @@ def conditions(config: StressConfig) -> list[Condition]:
         ("recorded room", "s T60", config.recorded_room_t60_s if rooms else [], partial(add_recorded_room, rooms)),
         ("telephone", "kHz", config.telephone_khz, telephone),
         ("codec", "kbit/s", config.codec_kbit, opus),
-        ("speed", "times", config.speed, change_speed),
+        ("slower", "times", config.slower, change_speed),
+        ("faster", "times", config.faster, change_speed),
         ("clipping", "dB", config.clipping_db, clip),
         ("level", "dB", config.level_db, change_level),
     ]

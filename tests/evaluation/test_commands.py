@@ -147,7 +147,7 @@ def test_compare_tells_the_difference_and_refuses_other_references(data: Path, t
 def test_a_sweep_has_a_row_for_each_condition(data: Path, tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(
         "noise_snr_db: [10, 0]\nroom_t60_s: []\ntelephone_khz: []\ncodec_kbit: []\n"
-        "speed: [1.1]\nclipping_db: []\nlevel_db: []\n"
+        "slower: []\nfaster: [1.1]\nclipping_db: []\nlevel_db: []\n"
     )
     code, out, _ = run(
         "evaluate",

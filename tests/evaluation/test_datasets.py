@@ -196,11 +196,27 @@ BROKEN = {
     "time.jsonl": ('{"audio_filepath": "a.wav", "text": "x", "duration": "soon"}', ":1", "seconds"),
     "text.jsonl": ('{"audio_filepath": "a.wav", "text": 5}', ":1", "'text'"),
     "cut.jsonl": ('{"id": "c", "supervisions": []}', ":1", "recording"),
+    "source.jsonl": ('{"id": "c", "recording": {"sources": [5]}, "supervisions": []}', ":1", "type 'file'"),
+    "cuts.jsonl": (
+        '{"id": "c", "recording": {"sources": [{"type": "file", "source": "a.wav"}]}, "supervisions": [5]}',
+        ":1",
+        "list of objects",
+    ),
+    "start.jsonl": (
+        '{"id": "c", "recording": {"sources": [{"type": "file", "source": "a"}]}, "start": "x"}',
+        ":1",
+        "start",
+    ),
+    "orphan.jsonl": ('{"id": "u", "recording_id": "r1", "start": 0, "duration": 1, "text": "x"}', ":1", "recordings"),
     "1-2.trans.txt": ("1-2-3 YES\nnonsense line\n", ":2", "speaker-chapter-number"),
     "cv/test.tsv": ("path\tsentence\na.mp3\tone\ttwo\n", ":2", "columns"),
     "lj/metadata.csv": ("LJ-1|text\nno bars here\n", ":2", "id|text"),
+    "few/test.tsv": ("path\tsentence\na.mp3\n", ":2", "sentence"),
+    "quote.csv": ('file,text\na.wav,fine\nb.wav,"never ends\nc.wav,lost\n', ":3", "comma-separated"),
+    "offset.csv": ("file,text,offset\na.wav,x,late\n", ":2", "seconds"),
     "columns.csv": ("file,words\na.wav,x\n", ":2", "transcript"),
     "talk.stm": ("talk 1 s1 0 1 fine\ntalk 1 s1 zero 2 no\n", ":2", "start"),
+    "few.stm": (";; comment\ntalk 1 s1\n", ":2", "file channel speaker"),
     "rev.stm": ("talk 1 s1 2 1 no\n", ":1", "ends"),
 }
 
@@ -220,7 +236,11 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path, name: str) -> None
     ("file", "line", "words"),
     [
         ("wav.scp", "r1 sph2pipe r1.sph |", "command"),
+        ("wav.scp", "r1 feats.ark:17", "archives"),
         ("segments", "u1 r1 5 3", "ends"),
+        ("segments", "u1 r1 0", "utterance recording start end"),
+        ("segments", "u1 r1 zero 3", "start"),
+        ("segments", "u1 r7 0 1", "r7"),
         ("text", "u9 hello", "u9"),
         ("utt2spk", "u1", "name value"),
     ],
@@ -231,7 +251,8 @@ def test_a_broken_kaldi_folder_is_named_with_its_line(tmp_path: Path, file: str,
         write(tmp_path / name, content + "\n")
     with pytest.raises(ManifestError) as caught:
         read_datasets(tmp_path)
-    assert caught.value.where == f"{tmp_path / file}:1"
+    at = "text" if words == "r7" else file  # a recording that is not there is missed where it is used
+    assert caught.value.where == f"{tmp_path / at}:1"
     assert words in caught.value.problem
 
 
@@ -243,6 +264,63 @@ def test_a_broken_subtitle_is_named_with_its_line(tmp_path: Path) -> None:
     write(path, "1\nearly --> late\nhi\n")
     with pytest.raises(ManifestError, match=f"{path}:2"):
         read_datasets(tmp_path, kind="beside")
+
+
+def test_a_broken_vtt_is_named_with_its_line(tmp_path: Path) -> None:
+    make_audio(tmp_path / "a.wav")
+    path = write(tmp_path / "a.vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nhi\n")
+    with pytest.raises(ManifestError, match=f"{path}:3: the subtitle ends"):
+        read_datasets(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.stm", "1-2.trans.txt", "words/a.txt"])
+def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path, name: str) -> None:
+    make_audio(tmp_path / "words/a.wav")
+    path = write(tmp_path / name, "")
+    path.write_bytes("1-2-0 fine\n1-2-1 voilà\n".encode("latin-1"))
+    with pytest.raises(ManifestError) as caught:
+        read_datasets(path.parent if path.parent != tmp_path else path)
+    assert caught.value.where == f"{path}:2"
+    assert "UTF-8" in caught.value.problem
+
+
+def test_a_broken_supervision_and_a_broken_recording_are_named_with_file_and_line(tmp_path: Path) -> None:
+    make_audio(tmp_path / "a.wav")
+    recording = {"id": "r1", "sources": [{"type": "file", "source": "a.wav"}]}
+    supervision = {"id": "u1", "recording_id": "r1", "start": 0.0, "duration": 0.1, "text": "hi"}
+    broken = {
+        "supervisions.jsonl:2": (recording, {**supervision, "id": "u2", "duration": None}),
+        "recordings.jsonl:1": ({**recording, "sources": [{"type": "command", "source": "cat a.wav"}]}, supervision),
+    }
+    for where, (first, second) in broken.items():
+        write(tmp_path / "recordings.jsonl", json.dumps(first) + "\n")
+        write(tmp_path / "supervisions.jsonl", f"{json.dumps(supervision)}\n{json.dumps(second)}\n")
+        with pytest.raises(ManifestError) as caught:
+            read_datasets(tmp_path)
+        assert caught.value.where == str(tmp_path / where)
+
+
+def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
+    content = bytearray(gzip.compress(b'{"audio_filepath": "a.wav", "text": "x"}' * 9))
+    for damaged in (content[:-9], content[:12] + b"xxxx" + content[16:], b"plain"):
+        path = tmp_path / "m.jsonl.gz"
+        path.write_bytes(damaged)
+        with pytest.raises(ManifestError, match=str(path)):
+            read_datasets(path)
+
+
+def test_a_dataset_without_the_columns_or_the_sound_is_named_with_its_row(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "x.parquet"
+    for columns, words in (
+        ({"sound": ["a.wav"], "text": ["hi"]}, "a column of audio"),
+        ({"audio": ["a.wav"], "label": ["hi"]}, "one of text"),
+        ({"audio": [{"bytes": None, "path": None}], "text": ["hi"]}, "neither"),
+    ):
+        parquet.write_table(pyarrow.table(columns), path)
+        with pytest.raises(ManifestError, match=f"{path}: row 1: .*{words}"):
+            read_datasets(path)
 
 
 def test_a_broken_parquet_file_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,17 @@ from asr.errors import ManifestError
 
 
 def read_text(path: Path) -> str:
-    """All of a UTF-8 text file, unpacked where it ends in .gz. Raises ManifestError."""
+    """All of a UTF-8 text file, unpacked where it ends in .gz. Raises ManifestError, naming the line where it can."""
     try:
         content = path.read_bytes()
-        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ManifestError(path, f"expected a text file in UTF-8 that can be read: {error}") from error
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise ManifestError(path, f"expected a text file that can be read: {error}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ManifestError(f"{path}:{line}", f"expected text in UTF-8: {error.reason}; convert the file") from error
 
 
 def numbered_lines(path: Path, *, comment: str | None = None) -> Iterator[tuple[str, str]]:

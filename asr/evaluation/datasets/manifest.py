@@ -51,7 +51,10 @@ def _lhotse_cut(path: Path, where: str, row: dict[str, Any]) -> Iterator[Referen
         raise ManifestError(where, "expected a Lhotse cut with its recording; export cuts, not features alone")
     audio = _recording_file(path, where, row["recording"])
     start = seconds(row.get("start", 0.0), where=where, name="start")
-    for supervision in row.get("supervisions") or []:
+    supervisions = row.get("supervisions") or []
+    if not isinstance(supervisions, list) or not all(isinstance(x, dict) for x in supervisions):
+        raise ManifestError(where, f"expected supervisions as a list of objects, got {str(supervisions)[:60]}")
+    for supervision in supervisions:
         begin = seconds(supervision.get("start", 0.0), where=where, name="start of the supervision")
         yield _supervision(where, supervision, audio=audio, start=start + begin)
 
@@ -76,7 +79,9 @@ def _supervision(where: str, row: dict[str, Any], *, audio: Path, start: float) 
         source=str(row.get("source") or ""),
     )
     tags: dict[str, object] = {key: row[key] for key in ("language", "gender", "channel") if key in row}
-    return with_text_tags(reference, {**(row.get("custom") or {}), **tags, "speaker": reference.speaker})
+    custom = row.get("custom")
+    tags = {**(custom if isinstance(custom, dict) else {}), **tags, "speaker": reference.speaker}
+    return with_text_tags(reference, tags)
 
 
 def _recordings_beside(path: Path) -> dict[str, Path]:
@@ -88,9 +93,10 @@ def _recordings_beside(path: Path) -> dict[str, Path]:
 
 
 def _recording_file(path: Path, where: str, recording: dict[str, Any]) -> Path:
-    sources = recording.get("sources") or []
-    if len(sources) != 1 or sources[0].get("type") != "file":
+    sources = recording.get("sources")
+    source = sources[0] if isinstance(sources, list) and len(sources) == 1 else None
+    if not isinstance(source, dict) or source.get("type") != "file":
         raise ManifestError(
             where, "expected a recording with one source of type 'file'; convert the others to files first"
         )
-    return path.parent / str(sources[0].get("source"))
+    return path.parent / text_of(source, "source", where=where)

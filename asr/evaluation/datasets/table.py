@@ -72,10 +72,17 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         raise ManifestError(path, "expected a first line that names the columns; the file is empty")
     text = io.StringIO(read_text(path))
     plain = path.suffix == ".tsv"  # a lone quote in a TSV is a letter as any other
-    reader = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE) if plain else csv.reader(text)
+    reader = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE) if plain else csv.reader(text, strict=True)
     next(reader)
-    for values in reader:
-        where = f"{path}:{reader.line_num}"
+    while True:
+        first = reader.line_num + 1  # of the row: a quoted text may go over several lines
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise ManifestError(f"{path}:{first}", f"expected a row of comma-separated values: {error}") from None
+        where = f"{path}:{first}"
         if not any(values):
             continue
         if len(values) > len(names):

@@ -8,7 +8,7 @@ from typing import Any
 from asr.evaluation.report.plots import Axis, Series, lines, percent_ticks
 from asr.evaluation.report.sections import figure, number, table
 
-PALETTE = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#64748b")
+PALETTE = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#64748b", "#be185d", "#65a30d")
 
 
 def stress_table(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
