@@ -56,8 +56,22 @@ def build(
 
 
 @app.command()
+def pack(
+    arpa: Annotated[Path, typer.Argument(help="an ARPA file")],
+    out: Annotated[Path, typer.Option(help="the .npz to write, a tenth of its size")],
+) -> None:
+    """An n-gram model as the decoder reads it: scores in 8 bit."""
+    from asr.lm.automaton import read_arpa, save_ngrams
+
+    save_ngrams(read_arpa(arpa), out)
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
+
+
+@app.command()
 def perplexity(
-    model: Annotated[Path, typer.Argument(help="ARPA file, KenLM binary, or a recurrent model's .safetensors")],
+    model: Annotated[
+        Path, typer.Argument(help="ARPA file, what `asr lm pack` wrote, or a recurrent model's .safetensors")
+    ],
     texts: Annotated[list[Path], typer.Argument(help="one sentence a line, plain or .xz")],
     json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False,
 ) -> None:

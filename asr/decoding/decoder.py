@@ -17,7 +17,7 @@ from asr.model.bundle import Bundle
 from asr.model.units import Units
 from asr.settings import read_settings
 
-SETTINGS, LEXICON, LANGUAGE_MODEL = "decoding.yaml", "lexicon.txt.gz", "lm.bin"
+SETTINGS, LEXICON, LANGUAGE_MODEL = "decoding.yaml", "lexicon.txt.gz", "ngrams.npz"
 RECURRENT = "recurrent.safetensors"  # a recurrent language model, for those that bring one
 Reading = tuple[tuple[Word, ...], tuple[Alternative, ...]]
 
@@ -51,7 +51,7 @@ class BeamReader:
 
     def __init__(self, bundle: Bundle, hotwords: tuple[Hotword, ...] = ()) -> None:
         """Raises CheckpointError, ConfigError."""
-        from asr.decoding.beam import BeamConfig, BeamDecoder  # flashlight: only where it is used
+        from asr.decoding.beam import BeamConfig, BeamDecoder  # numba: only where it is used
         from asr.decoding.lexicon import load_lexicon
         from asr.lm.recurrent import load_language_model
 

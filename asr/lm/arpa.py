@@ -1,4 +1,4 @@
-"""An n-gram model as an ARPA file, which KenLM reads and turns into its binary."""
+"""An n-gram model as an ARPA file, the form that all tools read."""
 
 from collections.abc import Sequence
 from pathlib import Path

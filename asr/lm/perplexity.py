@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from math import log
 from pathlib import Path
 
-from flashlight.lib.text.decoder.kenlm import KenLM
-from flashlight.lib.text.dictionary import Dictionary
-
-from asr.errors import CheckpointError, ConfigError
-from asr.lm.counting import MARKS
+from asr.errors import ConfigError
+from asr.lm.automaton import load_ngrams
 from asr.lm.recurrent import LanguageModel
 
 
@@ -20,7 +17,7 @@ class Perplexity:
     sentences: int
     words: int
     log10: float  # of the whole text, sentence ends included
-    unknown: int  # words that score as <unk>; in an 8-bit model a few rare known words do so too
+    unknown: int  # words that the model does not have
     unknown_log10: float
     left_out: int = 0  # sentences with letters that a recurrent model cannot write
 
@@ -37,27 +34,18 @@ class Perplexity:
 
 
 def perplexity(model: Path, lines: Iterable[str]) -> Perplexity:
-    """Score sentences, one a line, by an ARPA file or KenLM binary. Raises CheckpointError, ConfigError."""
+    """Score sentences, one a line, by an ARPA file or a packed one. Raises CheckpointError, ConfigError."""
     sentences = [words for line in lines if (words := line.split())]
     if not sentences:
         raise ConfigError("text", "expected one sentence or more, got none")
-    dictionary = Dictionary([*MARKS[:1], *sorted({word for words in sentences for word in words} - set(MARKS))])
-    try:
-        lm = KenLM(str(model), dictionary)
-    except RuntimeError as error:
-        raise CheckpointError(model, f"expected an ARPA file or a KenLM binary: {error}") from error
-    unknown_score = lm.score(lm.start(True), 0)[1]
+    lm = load_ngrams(model)
     total = unknown_total = 0.0
     unknown = 0
     for words in sentences:
-        state = lm.start(False)
-        for word in words:
-            index = dictionary.get_index(word)
-            state, score = lm.score(state, index)
-            total += score
-            if lm.score(lm.start(True), index)[1] == unknown_score:
-                unknown, unknown_total = unknown + 1, unknown_total + score
-        total += lm.finish(state)[1]
+        scores = lm.score(words)
+        total += sum(scores)
+        strange = [score for word, score in zip(words, scores, strict=False) if lm.number(word) < 0]
+        unknown, unknown_total = unknown + len(strange), unknown_total + sum(strange)
     count = sum(len(words) for words in sentences)
     return Perplexity(len(sentences), count, total, unknown, unknown_total)
 

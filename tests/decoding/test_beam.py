@@ -198,7 +198,7 @@ def _words(text: str) -> tuple[HeardWord, ...]:
 def test_a_model_without_language_model_decodes_greedily_and_says_so_when_asked_for_more() -> None:
     bundle = Bundle(small_model(), FeatureConfig(), small_units())
     assert isinstance(make_decoder(bundle, "auto"), GreedyReader)
-    with pytest.raises(ConfigError, match=r"lm\.bin missing"):
+    with pytest.raises(ConfigError, match=r"ngrams\.npz missing"):
         make_decoder(bundle, "beam")
     with pytest.raises(ConfigError, match="auto, greedy or beam"):
         make_decoder(bundle, "best")

@@ -1,0 +1,297 @@
+"""An n-gram model as a machine to walk through: states are histories, a word leads from one to the next at a price.
+
+Every n-gram is a node: its children are the n-grams that go on from it, sorted by word. A word that a history has no
+child for is looked for from the history without its oldest word, which costs the history's backoff (Katz 1987). All is
+plain arrays, so that compiled code walks it from many threads at once. On disk: probabilities and backoffs in 8 bit
+each, by a code book an order (unigrams whole), in a compressed .npz (numpy; nothing in it is ever unpickled).
+"""
+
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from asr.errors import CheckpointError
+
+BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
+ROOT = 0  # the state without a history
+_CODES = 256
+
+Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
+Floats = np.ndarray[tuple[int], np.dtype[np.float32]]
+
+
+class Automaton(NamedTuple):
+    """Node 0 is the root, nodes 1 … V the words; then the bigrams, and so on, each order sorted by its words.
+
+    A child of the root is 1 + its word's number. Scores are log10, as everywhere with n-grams.
+    """
+
+    word: np.ndarray[tuple[int], np.dtype[Any]]  # (N,) last word of each node
+    probability: Floats  # (N,)
+    backoff: Floats  # (N,); 0 for the highest order
+    begin: Ints  # (N + 1,) first child of each node; the next one's is where they end
+    link: Ints  # (N,) the state without the oldest word, found when first needed; -1: not yet
+    unknown: Floats  # (1,) score of a word that the model does not know
+
+
+class NgramModel:
+    """An automaton and the words that it knows, by number."""
+
+    def __init__(self, words: Sequence[str], automaton: Automaton) -> None:
+        self.words = tuple(words)
+        self.numbers = {word: i for i, word in enumerate(self.words)}
+        self.automaton = automaton
+        self.start = self.walk(ROOT, self.numbers[BEGIN])[0] if BEGIN in self.numbers else ROOT
+
+    def number(self, word: str) -> int:
+        """-1 for a word that the model does not know."""
+        return self.numbers.get(word, -1)
+
+    def walk(self, state: int, word: int) -> tuple[int, float]:
+        """The state after a word, and log10 of its probability."""
+        after, score = walk(self.automaton, state, word)
+        return int(after), float(score)
+
+    def score(self, text: Sequence[str]) -> list[float]:
+        """log10 of each word's probability, and of the end's."""
+        state, scores = self.start, []
+        for word in (*text, END):
+            state, score = self.walk(state, self.number(word))
+            scores.append(score)
+        return scores
+
+
+@njit(cache=True, nogil=True)
+def _child(automaton: Automaton, state: int, word: int) -> int:
+    """The node that a word leads to; -1 where there is none."""
+    if state == 0:
+        return 1 + word
+    low, high = automaton.begin[state], automaton.begin[state + 1]
+    end = high
+    while low < high:
+        middle = (low + high) >> 1
+        if automaton.word[middle] < word:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and automaton.word[low] == word else -1
+
+
+@njit(cache=True, nogil=True)
+def _find_links(automaton: Automaton, node: int, parent: int, word: int) -> None:
+    """Remember the link of a node just reached from its parent, and of those that it leads to.
+
+    Threads may do so at once: all write the same.
+    """
+    state = parent
+    while automaton.link[node] < 0:
+        shorter = -1
+        while shorter < 0:
+            state = automaton.link[state]
+            shorter = _child(automaton, state, word)
+        automaton.link[node] = shorter
+        node = shorter
+
+
+@njit(cache=True, nogil=True)
+def walk(automaton: Automaton, state: int, word: int) -> tuple[int, float]:
+    """(state, word) -> (state after it, log10 p). A word below 0 is unknown and leaves no history."""
+    total = 0.0
+    if word < 0:
+        while state != 0:
+            total += automaton.backoff[state]
+            state = automaton.link[state]
+        return 0, total + automaton.unknown[0]
+    node = _child(automaton, state, word)
+    while node < 0:
+        total += automaton.backoff[state]
+        state = automaton.link[state]
+        node = _child(automaton, state, word)
+    _find_links(automaton, node, state, word)
+    total += automaton.probability[node]
+    # What neither goes on nor costs anything to leave is the same state as without its oldest word.
+    while node != 0 and automaton.begin[node] == automaton.begin[node + 1] and automaton.backoff[node] == 0:
+        node = automaton.link[node]
+    return node, total
+
+
+class Level(NamedTuple):
+    """The n-grams of one order, sorted: last words, scores, and how many of the next order go on from each."""
+
+    word: np.ndarray[tuple[int], np.dtype[Any]]
+    probability: Floats
+    backoff: Floats
+    children: Ints
+
+
+def build(words: Sequence[str], levels: Sequence[Level], unknown: float) -> NgramModel:
+    """Levels from unigrams (one for each word, in order) to the highest order."""
+    size = 1 + sum(len(level.word) for level in levels)
+    begin = np.full(size + 1, size, np.int32)
+    children = np.concatenate([[len(words)], *(level.children for level in levels[:-1])])
+    begin[: len(children) + 1] = 1 + np.concatenate([[0], np.cumsum(children)])
+    link = np.full(size, -1, np.int32)
+    link[: len(words) + 1] = ROOT
+    automaton = Automaton(
+        word=np.concatenate([np.zeros(1, levels[0].word.dtype), *(level.word for level in levels)]),
+        probability=np.concatenate([np.zeros(1, np.float32), *(level.probability for level in levels)]),
+        backoff=np.concatenate([np.zeros(1, np.float32), *(level.backoff for level in levels)]),
+        begin=begin,
+        link=link,
+        unknown=np.array([unknown], np.float32),
+    )
+    return NgramModel(words, automaton)
+
+
+def read_arpa(path: Path) -> NgramModel:
+    """An ARPA file, scores as they are written. Raises CheckpointError."""
+    try:
+        words, levels, unknown = _parse(path)
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, IndexError) as error:
+        raise CheckpointError(path, f"expected an n-gram model in ARPA's form: {error}") from error
+    return build(words, levels, unknown)
+
+
+def _parse(path: Path) -> tuple[list[str], list[Level], float]:
+    with path.open(encoding="utf-8") as file:
+        lines = iter(file)
+        orders = _orders(lines)
+        unigrams = dict(_rows(lines, 1, orders[0]))
+        unknown = unigrams.pop((UNKNOWN,), (-100.0, 0.0))[0]
+        words = [ngram[0] for ngram in unigrams]
+        number = {word: i for i, word in enumerate(words)}
+        scores = np.array(list(unigrams.values()), np.float32).reshape(-1, 2)
+        dtype = np.uint16 if len(words) <= np.iinfo(np.uint16).max else np.int32
+        none = np.zeros(len(words), np.int32)
+        levels = [Level(np.arange(len(words), dtype=dtype), scores[:, 0].copy(), scores[:, 1].copy(), none)]
+        keys = np.arange(len(words), dtype=np.int64)  # of the order before: parent · V + word, ascending
+        before = [keys]
+        for n in range(2, len(orders) + 1):
+            ids = np.empty((orders[n - 1], n), np.int64)
+            scores = np.empty((orders[n - 1], 2), np.float32)
+            for row, (ngram, pair) in enumerate(_rows(lines, n, orders[n - 1])):
+                ids[row] = [number[word] for word in ngram]
+                scores[row] = pair
+            parent = ids[:, 0]
+            for k in range(1, n - 1):
+                wanted = parent * len(words) + ids[:, k]
+                parent = np.searchsorted(before[k], wanted)
+                if not np.array_equal(before[k][np.minimum(parent, len(before[k]) - 1)], wanted):
+                    raise ValueError(f"an n-gram of order {n} has a history that is no n-gram itself")
+            keys = parent * len(words) + ids[:, -1]
+            order = np.argsort(keys)
+            before.append(keys[order])
+            levels[-1] = levels[-1]._replace(
+                children=np.bincount(parent, minlength=len(levels[-1].word)).astype(np.int32)
+            )
+            scores = scores[order]
+            last = ids[order, -1].astype(dtype)
+            levels.append(Level(last, scores[:, 0].copy(), scores[:, 1].copy(), np.zeros(len(last), np.int32)))
+    return words, levels, float(unknown)
+
+
+def _orders(lines: Iterator[str]) -> list[int]:
+    """How many n-grams of each order the head announces."""
+    if next(lines, "").strip() != "\\data\\":
+        raise ValueError("it does not begin with \\data\\")
+    found = []
+    for line in lines:
+        if not line.strip():
+            break
+        found.append(int(line.rpartition("=")[2]))
+    return found
+
+
+def _rows(lines: Iterator[str], n: int, count: int) -> Iterator[tuple[tuple[str, ...], tuple[float, float]]]:
+    """The n-grams of one order with log10 probability and backoff."""
+    head = f"\\{n}-grams:"
+    if not any(line.strip() == head for line in lines):
+        raise ValueError(f"the part {head} is missing")
+    for _ in range(count):
+        fields = next(lines, "").rstrip("\n").split("\t")
+        yield tuple(fields[1].split(" ")), (float(fields[0]), float(fields[2]) if len(fields) > 2 else 0.0)
+
+
+def save_ngrams(model: NgramModel, path: Path) -> None:
+    """Quantise and write, complete or not at all."""
+    automaton = model.automaton
+    arrays: dict[str, Any] = {
+        "words": np.frombuffer("\n".join(model.words).encode(), np.uint8),
+        "unknown": automaton.unknown,
+        "word": automaton.word[1 + len(model.words) :],
+    }
+    children = np.diff(automaton.begin)[1:]
+    first, level = 1, 1
+    while first < len(automaton.word):
+        last = int(automaton.begin[first]) if level > 1 else 1 + len(model.words)
+        last = last if last > first else len(automaton.word)
+        for name in ("probability", "backoff"):
+            values = getattr(automaton, name)[first:last]
+            if level == 1:
+                arrays[f"{name}1"] = values
+            else:
+                arrays[f"{name}{level}"], arrays[f"{name}{level}_book"] = _quantised(values)
+        if last < len(automaton.word):
+            arrays[f"children{level}"] = children[first - 1 : last - 1].astype(np.uint16 if level > 1 else np.int32)
+        first, level = last, level + 1
+    unfinished = path.with_name(path.name + ".part")
+    with unfinished.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    unfinished.replace(path)
+
+
+def load_ngrams(path: Path) -> NgramModel:
+    """What `save_ngrams` wrote, or an ARPA file. Raises CheckpointError."""
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+    except OSError as error:
+        raise CheckpointError(path, f"expected an n-gram model, packed or ARPA, that can be read: {error}") from error
+    if not zipped:
+        return read_arpa(path)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            words = arrays["words"].tobytes().decode().split("\n")
+            highest = max(
+                int(name[len("probability") :]) for name in arrays.files if name[-1].isdigit() and "prob" in name
+            )
+            ends = np.cumsum([len(arrays[f"probability{n}"]) for n in range(2, highest + 1)])
+            parts = np.split(arrays["word"], ends[:-1]) if highest > 1 else []
+            levels = [
+                Level(
+                    np.arange(len(words)).astype(arrays["word"].dtype) if n == 1 else parts[n - 2],
+                    _plain(arrays, f"probability{n}"),
+                    _plain(arrays, f"backoff{n}"),
+                    arrays[f"children{n}"].astype(np.int32) if n < highest else np.zeros(0, np.int32),
+                )
+                for n in range(1, highest + 1)
+            ]
+            return build(words, levels, float(arrays["unknown"][0]))
+    except (OSError, ValueError, KeyError, IndexError, UnicodeDecodeError, zipfile.BadZipFile, EOFError) as error:
+        raise CheckpointError(path, f"expected an n-gram model of `asr lm pack`: {error}") from error
+
+
+def _plain(arrays: Mapping[str, Any], name: str) -> Floats:
+    """Scores as they were written: unigrams as they are, the others by their book."""
+    values: Floats = arrays[name] if name[-1] == "1" else arrays[f"{name}_book"][arrays[name]]
+    return values
+
+
+def _quantised(values: Floats) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint8]], Floats]:
+    """Codes and their book: bins of as many values each, a bin's mean for all in it; 0 stays 0, as backoffs need."""
+    distinct = np.unique(values)
+    if len(distinct) <= _CODES:
+        return np.searchsorted(distinct, values).astype(np.uint8), distinct.astype(np.float32)
+    rest = np.sort(values[values != 0])
+    bins = np.array_split(rest, _CODES - 1)
+    means = np.unique(np.array([part.mean() for part in bins], np.float32))
+    book = np.sort(np.concatenate([means, np.zeros(1, np.float32)]))
+    borders = (book[1:] + book[:-1]) / 2
+    codes = np.searchsorted(borders, values)
+    zero = int(np.flatnonzero(book == 0)[0])
+    codes[values == 0] = zero
+    return codes.astype(np.uint8), book

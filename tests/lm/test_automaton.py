@@ -1,0 +1,78 @@
+"""An n-gram model walked word by word gives the numbers that KenLM gives for the same file."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr.errors import CheckpointError
+from asr.lm.automaton import END, ROOT, NgramModel, load_ngrams, read_arpa, save_ngrams
+
+HERE = Path(__file__).parent
+MODELS = ["whole", "pruned", "limited"]
+
+
+def sentences(model: NgramModel, count: int = 200) -> list[list[str]]:
+    """Real ones, and ones of words drawn at random, some of them unknown."""
+    draw = random.Random(1)
+    words = [*model.words, "zyzzyva"]
+    real = [line.split() for line in (HERE / "sentences.txt").read_text().splitlines()]
+    return real[:count] + [draw.choices(words, k=draw.randint(0, 8)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_scores_are_those_of_kenlm(name: str) -> None:
+    kenlm = pytest.importorskip("flashlight.lib.text.decoder.kenlm")
+    dictionary = pytest.importorskip("flashlight.lib.text.dictionary").Dictionary
+    path = HERE / f"lmplz-{name}.arpa"
+    ours = read_arpa(path)
+    names = dictionary(["<unk>", *ours.words])
+    theirs = kenlm.KenLM(str(path), names)
+    for sentence in sentences(ours):
+        state, expected = theirs.start(False), []
+        for word in sentence:
+            state, score = theirs.score(state, names.get_index(word if word in ours.numbers else "<unk>"))
+            expected.append(score)
+        expected.append(theirs.finish(state)[1])
+        np.testing.assert_allclose(ours.score(sentence), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_packed_model_scores_nearly_the_same_and_never_another_state(name: str, tmp_path: Path) -> None:
+    whole = read_arpa(HERE / f"lmplz-{name}.arpa")
+    save_ngrams(whole, tmp_path / "lm.npz")
+    packed = load_ngrams(tmp_path / "lm.npz")
+    assert packed.words == whole.words
+    for sentence in sentences(whole):
+        np.testing.assert_allclose(packed.score(sentence), whole.score(sentence), atol=0.05)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_all_words_after_any_history_have_a_probability_of_one_together(name: str) -> None:
+    model = read_arpa(HERE / f"lmplz-{name}.arpa")
+    for history in sentences(model, 5):
+        state = model.start
+        for word in history:
+            state, _ = model.walk(state, model.number(word))
+        after = [10 ** model.walk(state, i)[1] for i, word in enumerate(model.words) if word != "<s>"]
+        unknown = 10 ** model.walk(state, -1)[1]
+        assert sum(after) + unknown == pytest.approx(1, abs=1e-3)
+
+
+def test_an_end_leaves_no_history_behind() -> None:
+    model = read_arpa(HERE / "lmplz-pruned.arpa")
+    for sentence in sentences(model, 20):
+        state = model.start
+        for word in (*sentence, END):
+            state, _ = model.walk(state, model.number(word))
+        assert state == ROOT
+
+
+@pytest.mark.parametrize("text", ["", "words", "\\data\\\nngram 1=2\n\n\\1-grams:\n-1\ta\n", "PK and then nothing"])
+def test_a_broken_model_is_an_error_that_names_the_file(text: str, tmp_path: Path) -> None:
+    (tmp_path / "lm.arpa").write_text(text)
+    with pytest.raises(CheckpointError, match=r"lm\.arpa"):
+        load_ngrams(tmp_path / "lm.arpa")
+    with pytest.raises(CheckpointError, match="absent"):
+        load_ngrams(tmp_path / "absent.npz")
