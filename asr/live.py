@@ -155,9 +155,8 @@ def _encode(setup: LiveSetup, states: list[ReadingState], events: list[list[Even
         begin = OpenUtterance(block.open_start, latency.start(setup.model), setup.partials.start())
         opens.append(states[i].open or begin)
     given = [(x.encoder, block.frames.to(device)) for x, block in zip(opens, blocks.values(), strict=True)]
-    for i, utterance, (encoder, log_probs) in zip(
-        blocks, opens, latency.step_many(setup.model, setup.latency, given, (head,)), strict=True
-    ):
+    encoded = latency.step_many(setup.model, setup.latency, given, (head,))
+    for i, utterance, (encoder, log_probs) in zip(blocks, opens, encoded, strict=True):
         heard = setup.partials.extend(utterance.heard, log_probs[head].cpu())
         states[i], said = _partial(replace(states[i], open=replace(utterance, encoder=encoder, heard=heard)))
         events[i] += said
