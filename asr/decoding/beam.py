@@ -117,7 +117,9 @@ class BeamDecoder:
             spelled += self._behind(number, *way, numbers)
         scores = [sum(self._unigram(word) for word in label.words) for label in self.labels]
         self._trie = build_trie([x for x, _ in spelled], [x for _, x in spelled], [scores[x] for _, x in spelled])
-        self._said = [[self.ngrams.number(word) for word in label.words] for label in self.labels]
+        said = [[self.ngrams.number(word) for word in label.words] for label in self.labels]
+        self._numbers = np.array([number for numbers in said for number in numbers], np.int32)
+        self._counts = np.array([len(numbers) for numbers in said], np.int32)
 
     def decode(self, log_probs: Tensor) -> list[Hypothesis]:
         """(T', V) -> readings, the best first; one without words where nothing is heard."""
@@ -127,13 +129,12 @@ class BeamDecoder:
 
     def fixed(self, width: Width) -> Fixed:
         """What all searches of a width share. Who passes a door must not leave all others below the threshold."""
-        counts = [len(said) for said in self._said]
         return Fixed(
             trie=self._trie,
             automaton=self.ngrams.automaton,
-            number_begin=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
-            numbers=np.array([number for said in self._said for number in said], np.int32),
-            label_score=self.config.word_score * np.array(counts, np.float32),
+            number_begin=np.concatenate([[0], np.cumsum(self._counts)]).astype(np.int32),
+            numbers=self._numbers,
+            label_score=np.float32(self.config.word_score) * self._counts.astype(np.float32),
             lm_weight=float(self.config.lm_weight),
             beam_size=width.beam_size,
             threshold=float(width.beam_threshold) + self._most_boost,
