@@ -62,8 +62,10 @@ def _answers(
     """An answer or a problem for each (set, reference), in order."""
     if workers > 1 or address:
         from pipelines.batch.evaluation import answer_on_ray
+        from pipelines.ray_connection import data_only_on_stdout
 
-        yield from answer_on_ray(jobs, engine, workers=workers, address=address)
+        with data_only_on_stdout():
+            yield from answer_on_ray(jobs, engine, workers=workers, address=address)
         return
     from asr.evaluation.transcribing import answer_reference
 

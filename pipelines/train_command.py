@@ -47,11 +47,12 @@ def train(
 def _train_on_ray(
     config: Path, run: Path | None, changes: list[str], *, device: str, workers: int, address: str | None
 ) -> None:
+    from pipelines.ray_connection import data_only_on_stdout
     from pipelines.train_on_ray import Task, train_on_ray
 
     folder = run or Path("runs") / config.stem
     task = Task(read_training_config(config.absolute(), changes), folder.absolute(), device)
-    with Reporter(folder) as reporter:
+    with Reporter(folder) as reporter, data_only_on_stdout():
         train_on_ray(task, reporter, workers=workers, address=address)
     print(folder / "last")
 

@@ -1,6 +1,5 @@
 """A list of recordings to files in a folder, over a pool of workers, with a ledger that outlives every crash."""
 
-import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from asr.errors import AsrError, ConfigError
 from asr.output.formats import FORMATS
 from pipelines.batch.ledger import Ledger, Row, hash_settings
 from pipelines.batch.pool import Heard, Job, Outcome, Pool, PoolConfig, Worker
+from pipelines.ray_connection import data_only_on_stdout
 from pipelines.sources import Found
 from pipelines.transcribe_command import write_whole
 
@@ -33,7 +33,7 @@ def run_batch(
     try:
         failures, todo = batch.plan(ledger, _settings(config, formats), retry_failed)
         if todo:
-            with contextlib.redirect_stdout(sys.stderr):  # Ray prints the deaths of workers there
+            with data_only_on_stdout():
                 failures += batch.run(ledger, todo, config, worker)
     except KeyboardInterrupt:
         ledger.release()

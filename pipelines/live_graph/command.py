@@ -12,6 +12,7 @@ from asr.events import Event, Failure, Final
 from pipelines.live_graph.config import GraphConfig, ModelChoice
 from pipelines.live_graph.session import Viewer
 from pipelines.live_graph.sources import sources_of
+from pipelines.ray_connection import data_only_on_stdout
 
 
 def hear_on_ray(
@@ -44,7 +45,9 @@ def hear_on_ray(
     viewer = Lines(as_json=as_json) if len(sources) > 1 else one_stream(as_json=as_json)
     from pipelines.live_graph.hear import hear
 
-    if not hear(sources, choice, config, viewer, session=session, out=out, address=address):
+    with data_only_on_stdout():
+        well = hear(sources, choice, config, viewer, session=session, out=out, address=address)
+    if not well:
         raise typer.Exit(1)
 
 
