@@ -24,7 +24,7 @@ from tests.recordings import speech
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning:ray.*")
 KINDS = ("FeatureActor", "RecognizerActor", "Capture", "Output")
-TWO = ActorConfig(least=2, most=2, cpus=0.5)
+ONE = ActorConfig(cpus=0.5)
 
 
 class Seen:
@@ -76,8 +76,8 @@ def test_killed_workers_cost_no_word_and_repeat_none(
     model: Path, sound: Path, expected: list[str], tmp_path: Path
 ) -> None:
     sources = {name: Source(str(sound), speed=2.0) for name in ("a", "b", "c")}
-    config = replace(GraphConfig(), features=TWO, recognizers=TWO, checkpoint=4, snapshot_s=1.0)
-    seen, killer = Seen(), Killer(20, KINDS, seed=1)
+    config = replace(GraphConfig(), features=ONE, recognizers=ONE, checkpoint=4, snapshot_s=1.0)
+    seen, killer = Seen(), Killer(12, KINDS, seed=1)
     killer.start()
     try:
         heard = hear(sources, ModelChoice(str(model)), config, seen, session=tmp_path / "s", out=tmp_path / "words.txt")

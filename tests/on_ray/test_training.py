@@ -16,6 +16,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
 def test_two_processes_train_together_and_when_one_is_killed_go_on_from_the_last_state(tmp_path: Path) -> None:
     config = small_training(tone_manifest(tmp_path))

@@ -41,6 +41,7 @@ def second_node(ray_here: str) -> Iterator[SecondNode]:
     node.kill()
 
 
+@pytest.mark.slow
 def test_the_work_spreads_over_nodes_and_a_killed_one_costs_nothing(second_node: SecondNode, tmp_path: Path) -> None:
     sounds, out, model = tmp_path / "sounds", tmp_path / "out", save_nonsense(tmp_path / "nonsense")
     sounds.mkdir()
