@@ -11,6 +11,7 @@ import soundfile
 from asr.errors import ConfigError, ManifestError
 from asr.evaluation.datasets import Dataset, read_datasets
 from asr.evaluation.datasets.read import recognise_kind
+from tests.recordings import AUDIO
 
 
 def make_audio(path: Path, seconds: float = 0.1) -> Path:
@@ -54,6 +55,14 @@ def test_a_nemo_manifest_gives_audio_beside_it_and_every_other_key_as_a_tag(tmp_
     assert first.audio == tmp_path / "audio/a.wav"
     assert dict(first.tags) == {"accent": "us", "age": "25", "speaker": "s1", "source": "x"}
     assert (second.id, second.offset_s, second.duration_s) == ("audio/a.wav@0.05", 0.05, 0.05)
+
+
+def test_the_sample_recordings_are_read_alike_from_their_manifest_and_from_the_texts_beside_them() -> None:
+    listed, beside = only(AUDIO), only(AUDIO, kind="beside")
+    assert listed.problems == beside.problems == ()
+    assert sorted(text for _, text in texts(listed)) == sorted(text for _, text in texts(beside))
+    assert {x.audio for x in listed.references} == {x.audio for x in beside.references}
+    assert all(x.speaker and x.source and x.duration_s for x in listed.references)
 
 
 def test_a_folder_of_manifests_is_one_set_each(tmp_path: Path) -> None:
