@@ -94,17 +94,20 @@ def live(
 def _listen(stream: "Live", sound: "Iterator[Samples | Notice]", screen: "Screen", save_audio: Path | None) -> None:
     """Push until the sound ends or Ctrl-C; then the last words."""
     from asr.audio.microphone import Notice
+    from pipelines.interrupt import sure_interrupt
     from pipelines.live_sources import Saved
 
     saved = Saved(save_audio)
     try:
-        for part in sound:
-            if isinstance(part, Notice):
-                screen.notice(part.message)
-                continue
-            saved.add(part)
-            screen.level(part)
-            screen.show(stream.push(part))
+        with sure_interrupt() as check:
+            for part in sound:
+                check()
+                if isinstance(part, Notice):
+                    screen.notice(part.message)
+                    continue
+                saved.add(part)
+                screen.level(part)
+                screen.show(stream.push(part))
     except KeyboardInterrupt:
         pass  # a person has said enough; the last words follow
     finally:

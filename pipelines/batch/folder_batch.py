@@ -9,6 +9,7 @@ from asr.errors import AsrError, ConfigError
 from asr.output.formats import FORMATS
 from pipelines.batch.ledger import Ledger, Row, hash_settings
 from pipelines.batch.pool import Heard, Job, Outcome, Pool, PoolConfig, Worker
+from pipelines.interrupt import sure_interrupt
 from pipelines.ray_connection import data_only_on_stdout
 from pipelines.sources import Found
 from pipelines.transcribe_command import write_whole
@@ -83,9 +84,11 @@ class _Batch:
         jobs = {self._job(stem): stem for stem in todo}
         pool, progress = Pool(config, worker), _Progress(len(todo))
         try:
-            for job, outcome in pool.run(jobs, lambda job: ledger.run(jobs[job])):
-                self._keep(ledger, jobs[job], outcome)
-                progress.advance(outcome)
+            with sure_interrupt() as check:
+                for job, outcome in pool.run(jobs, lambda job: ledger.run(jobs[job])):
+                    self._keep(ledger, jobs[job], outcome)
+                    progress.advance(outcome)
+                    check()
         finally:
             pool.close()
         return progress.failures
