@@ -31,24 +31,26 @@ class Finals:
 
     def begin(self, cuts: Sequence[Cut]) -> None:
         """Start on those that are not begun; returns at once."""
+        names = [_name(cut) for cut in cuts]
         with self._lock:
-            self._find(cuts)
+            self._find(cuts, names)
 
     def fetch(self, cuts: Sequence[Cut]) -> list[Utterance]:
         """Wait for each. What was begun is forgotten: asked again, it would be recognised again, to the same words."""
+        names = [_name(cut) for cut in cuts]
         with self._lock:
-            places = self._find(cuts)
-            for cut in cuts:
-                self._begun.pop(_name(cut), None)
+            places = self._find(cuts, names)
+            for name in names:
+                self._begun.pop(name, None)
         return [future.result()[i] for future, i in places]
 
-    def _find(self, cuts: Sequence[Cut]) -> list[_Place]:
-        named = {_name(cut): cut for cut in cuts}
+    def _find(self, cuts: Sequence[Cut], names: Sequence[bytes]) -> list[_Place]:
+        named = dict(zip(names, cuts, strict=True))
         missing = [name for name in named if name not in self._begun]
         for group in [missing] if self._together and missing else [[name] for name in missing]:
             future = self._pool.submit(self._run, [named[name] for name in group])
             self._begun.update({name: (future, i) for i, name in enumerate(group)})
-        found = [self._begun[_name(cut)] for cut in cuts]
+        found = [self._begun[name] for name in names]
         while len(self._begun) > MOST_BEGUN:
             self._begun.popitem(last=False)[1][0].cancel()
         return found

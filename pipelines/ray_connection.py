@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
-from asr.errors import OverloadedError
+from asr.errors import AsrError, OverloadedError
 
 SURROUNDINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -65,6 +65,14 @@ def connected(address: str | None, *, cpus: int = 1) -> Iterator[Any]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def own_error(error: BaseException) -> AsrError | None:
+    """The error of ours in a chain of causes, if there is one."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, AsrError):
+        found = getattr(found, "cause", None) or found.__cause__
+    return found
 
 
 def placed(model: str) -> str:

@@ -84,9 +84,12 @@ def plain_streaming(score: "StreamingScore", *, delay_ms: float) -> dict[str, An
 
 def show_streaming(plain: dict[str, Any], *, to_stderr: bool) -> None:
     """How soon words came, as a table, and what became of them."""
+    from asr.evaluation.report.latency import TITLES
+
     file: TextIO = sys.stderr if to_stderr else sys.stdout
     rows = [
-        [title, *(_milliseconds(plain[key][x]) for x in _COLUMNS), str(plain[key]["count"])] for key, title in _ROWS
+        [title, *(_milliseconds(plain[key][x]) for x in _COLUMNS), str(plain[key]["count"])]
+        for key, title in TITLES.items()
     ]
     print(file=file)
     print_table(
@@ -99,13 +102,6 @@ def show_streaming(plain: dict[str, Any], *, to_stderr: bool) -> None:
 
 
 _COLUMNS = ("p50", "p95", "most")
-_ROWS = (
-    ("first_partial_s", "first partial after speech starts"),
-    ("word_delay_s", "word in a partial after its end"),
-    ("final_work_s", "work that gives a final"),
-    ("finish_work_s", "work of finish"),
-    ("final_delay_s", "final after the last word"),
-)
 
 
 def _milliseconds(seconds: float | None) -> str:

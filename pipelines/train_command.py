@@ -21,8 +21,9 @@ def train(
     address: Annotated[str | None, typer.Option(help="of a Ray cluster whose nodes all see the run's folder")] = None,
 ) -> None:
     """Train a model, or go on with a run that was stopped."""
+    folder = run or Path("runs") / config.stem
     if workers or address:
-        _train_on_ray(config, run, change or [], device=device, workers=workers or 1, address=address)
+        _train_on_ray(config, folder, change or [], device=device, workers=workers or 1, address=address)
         return
     from asr.model.engine import choose_device
     from asr.training.loop import TrainingRun
@@ -32,7 +33,6 @@ def train(
         import torch
 
         torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    folder = run or Path("runs") / config.stem
     training = TrainingRun(settings, folder, device=str(choose_device(device)))
     if training.state.step:
         print(f"{folder}: going on after step {training.state.step}", file=sys.stderr)
@@ -45,12 +45,11 @@ def train(
 
 
 def _train_on_ray(
-    config: Path, run: Path | None, changes: list[str], *, device: str, workers: int, address: str | None
+    config: Path, folder: Path, changes: list[str], *, device: str, workers: int, address: str | None
 ) -> None:
     from pipelines.ray_connection import data_only_on_stdout
     from pipelines.train_on_ray import Task, train_on_ray
 
-    folder = run or Path("runs") / config.stem
     task = Task(read_training_config(config.absolute(), changes), folder.absolute(), device)
     with Reporter(folder) as reporter, data_only_on_stdout():
         train_on_ray(task, reporter, workers=workers, address=address)

@@ -18,8 +18,7 @@ from asr.errors import AsrError
 from asr.training.config import TrainingConfig
 from asr.training.loop import Progress, TrainingRun
 from asr.training.state import newest_state
-from pipelines.live_graph.stages import own_error
-from pipelines.ray_connection import connected
+from pipelines.ray_connection import connected, own_error
 
 _STOP = "stop"  # a file in the run's folder: whoever leads ends the run after this step
 _IN_VAIN = 5  # deaths in a row without a state saved in between

@@ -5,6 +5,7 @@ number of words (+ second_weight · log p(reading) of another head + recurrent_w
 language model: `asr.decoding.rescoring`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
@@ -17,12 +18,21 @@ from asr.decoding.confidence import ConfidenceWeights
 from asr.decoding.hotwords import Door, Doors, Emissions, Hotword, spellings_of
 from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.lexicon import Lexicon, Spelling, token_ids
-from asr.decoding.search import NONE, Fixed, advance, begin_beam, begin_trace, labels_of, path_of
+from asr.decoding.search import (
+    BLANK,
+    NONE,
+    Fixed,
+    advance,
+    begin_beam,
+    begin_trace,
+    labels_of,
+    path_of,
+    scores_after,
+)
 from asr.decoding.trie import build_trie
 from asr.errors import CheckpointError, ConfigError
-from asr.lm.automaton import END, ROOT, load_ngrams
+from asr.lm.automaton import END, load_ngrams
 
-BLANK_ID = 0
 Tokens = np.ndarray[tuple[int, int], np.dtype[np.int32]]  # (n, 4), as `path_of` gives them
 
 
@@ -44,9 +54,9 @@ class BeamConfig:
     """How wide the search is, and what a word costs. Weights are tuned on dev; the rest trades speed for accuracy."""
 
     head: str = "phoneme"
-    beam_size: int = 400  # these three: the width of the search for finals, as in `Width`
-    beam_size_token: int = 12
-    beam_threshold: float = 10.0
+    beam_size: int = Width.beam_size  # these three: the width of the search for finals
+    beam_size_token: int = Width.beam_size_token
+    beam_threshold: float = Width.beam_threshold
     partials: Width = Width(60, 8, 8.0)  # of that for partials, whose words finals correct
     prior_weight: float = 0.0  # of how likely each token is anyway, blank above all (as in EESEN, Miao et al. 2015)
     log_priors: tuple[float, ...] = ()  # natural logs, one for each token of the head: scripts/measure_priors
@@ -115,11 +125,7 @@ class BeamDecoder:
         numbers = {word: label for label, word in enumerate(lexicon)}
         for number, way in enumerate(ways):
             spelled += self._behind(number, *way, numbers)
-        scores = [sum(self._unigram(word) for word in label.words) for label in self.labels]
-        self._trie = build_trie([x for x, _ in spelled], [x for _, x in spelled], [scores[x] for _, x in spelled])
-        said = [[self.ngrams.number(word) for word in label.words] for label in self.labels]
-        self._numbers = np.array([number for numbers in said for number in numbers], np.int32)
-        self._counts = np.array([len(numbers) for numbers in said], np.int32)
+        self._fixed = self._shared(spelled)
 
     def decode(self, log_probs: Tensor) -> list[Hypothesis]:
         """(T', V) -> readings, the best first; one without words where nothing is heard."""
@@ -129,19 +135,29 @@ class BeamDecoder:
 
     def fixed(self, width: Width) -> Fixed:
         """What all searches of a width share. Who passes a door must not leave all others below the threshold."""
-        return Fixed(
-            trie=self._trie,
-            automaton=self.ngrams.automaton,
-            number_begin=np.concatenate([[0], np.cumsum(self._counts)]).astype(np.int32),
-            numbers=self._numbers,
-            label_score=np.float32(self.config.word_score) * self._counts.astype(np.float32),
-            lm_weight=float(self.config.lm_weight),
-            beam_size=width.beam_size,
-            threshold=float(width.beam_threshold) + self._most_boost,
-        )
+        threshold = float(width.beam_threshold) + self._most_boost
+        return self._fixed._replace(beam_size=width.beam_size, threshold=threshold)
 
-    def _unigram(self, word: str) -> float:
-        return self.ngrams.walk(ROOT, self.ngrams.number(word))[1]
+    def _shared(self, spelled: Sequence[tuple[list[int], int]]) -> Fixed:
+        """What all searches share but for their width, from spellings with their labels."""
+        automaton, config = self.ngrams.automaton, self.config
+        counts = np.array([len(label.words) for label in self.labels], np.int32)
+        number_begin = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        said = (self.ngrams.number(word) for label in self.labels for word in label.words)
+        numbers = np.fromiter(said, np.int32, number_begin[-1])
+        unigrams = np.where(numbers < 0, automaton.unknown, automaton.probability[1 + numbers])
+        hopes = np.add.reduceat(unigrams, number_begin[:-1]) if len(counts) else unigrams
+        labels = [label for _, label in spelled]
+        return Fixed(
+            trie=build_trie([tokens for tokens, _ in spelled], labels, hopes[labels]),
+            automaton=automaton,
+            number_begin=number_begin,
+            numbers=numbers,
+            label_score=np.float32(config.word_score) * counts.astype(np.float32),
+            lm_weight=float(config.lm_weight),
+            beam_size=config.beam_size,
+            threshold=config.beam_threshold,
+        )
 
     def _behind(
         self, number: int, hotword: Hotword, spelling: tuple[Spelling, ...], numbers: dict[str, int]
@@ -177,7 +193,7 @@ class BeamSearch:
             return
         decoder = self._decoder
         emissions = np.ascontiguousarray(log_probs.numpy(), dtype=np.float32)
-        sure = emissions[:, BLANK_ID] >= log(decoder.config.sure_blank)
+        sure = emissions[:, BLANK] >= log(decoder.config.sure_blank)
         kept = np.flatnonzero(~(sure & np.concatenate([[self._sure], sure[:-1]])))
         wide = decoder.doors.widened(emissions[kept] + decoder.worth, len(self._frames))
         if len(wide):
@@ -230,9 +246,7 @@ class BeamSearch:
         whole = beam.node == 0
         if whole.any():
             scores = np.where(whole, scores, -np.inf)
-        end = ngrams.number(END)
-        ended = {int(state): ngrams.walk(int(state), end)[1] for state in np.unique(beam.state)}
-        return scores + self._decoder.config.lm_weight * np.array([ended[int(state)] for state in beam.state])
+        return scores + self._decoder.config.lm_weight * scores_after(ngrams.automaton, beam.state, ngrams.number(END))
 
     def _way(self, i: int) -> tuple[int, int]:
         """Where the trace of a hypothesis's better path begins to be read, and where its last token ends."""
@@ -275,5 +289,5 @@ def _worth_of_tokens(config: BeamConfig, tokens: int) -> Emissions:
     if len(config.log_priors) != tokens:
         raise ConfigError("decoding", f"expected {tokens} log_priors, one for each token, got {len(config.log_priors)}")
     priors = np.asarray(config.log_priors, np.float32)
-    worth: Emissions = config.prior_weight * (priors[BLANK_ID] - priors)[None]
+    worth: Emissions = config.prior_weight * (priors[BLANK] - priors)[None]
     return worth

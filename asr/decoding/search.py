@@ -5,7 +5,8 @@ scores, of its best path that ends in a blank and of its best that ends in that 
 blanks alone take no place from others (Hannun et al. 2014); paths that meet are merged, the better one goes on. What a
 path may still hope for from the language model is added inside a word already (Ortmanns et al. 1996).
 
-Arrays in, arrays out: the result depends neither on how frames are dealt out nor on anything outside.
+Arrays in, arrays out: the result depends neither on how frames are dealt out nor on anything outside. numba keeps what
+it compiled beside this file and compiles again when this file changes, not when `walk` does: then delete __pycache__.
 """
 
 from typing import NamedTuple
@@ -292,6 +293,15 @@ def advance(
         kept = _survivors(fixed, found, count, best)
         beam, trace, used = _written(found, kept, trace, used, frame + t)
     return beam, trace, used
+
+
+@njit(cache=True, nogil=True)
+def scores_after(automaton: Automaton, states: np.ndarray, word: int) -> np.ndarray:
+    """log10 p of a word after each state: (N,) -> (N,)."""
+    found = np.empty(len(states), np.float64)
+    for i in range(len(states)):
+        found[i] = walk(automaton, states[i], word)[1]
+    return found
 
 
 @njit(cache=True, nogil=True)

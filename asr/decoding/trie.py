@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
 Floats = np.ndarray[tuple[int], np.dtype[np.float32]]
@@ -23,7 +24,7 @@ class Trie(NamedTuple):
     best: Floats  # (N,)
 
 
-def build_trie(spellings: Sequence[Sequence[int]], labels: Sequence[int], scores: Sequence[float]) -> Trie:
+def build_trie(spellings: Sequence[Sequence[int]], labels: Sequence[int], scores: ArrayLike) -> Trie:
     """Spellings (token numbers, none empty) with their labels and the labels' scores. Doubles count once."""
     lengths = np.array([len(spelling) for spelling in spellings], np.int64)
     depth = int(lengths.max(initial=0))

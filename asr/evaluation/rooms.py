@@ -4,12 +4,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import oaconvolve
 
 from asr.audio.reader import SAMPLE_RATE, read_audio
 from asr.errors import ConfigError
 from asr.evaluation.datasets.reference import AUDIO_SUFFIXES
 from asr.evaluation.transcribing import Samples
+from asr.features.augmentation import add_room
 
 NEAREST = 4  # responses to draw from, those whose reverberation time is the nearest to the one asked for
 
@@ -17,7 +17,7 @@ NEAREST = 4  # responses to draw from, those whose reverberation time is the nea
 def in_room(responses: tuple[Path, ...], samples: Samples, t60_s: float, rng: np.random.Generator) -> Samples:
     """(S,) in a drawn room of about this reverberation time, as loud as before; the direct sound keeps its place."""
     nearest = sorted(responses, key=lambda path: abs(np.log(max(1e-3, t60_of(path)) / t60_s)))[:NEAREST]
-    wet = oaconvolve(samples, response_of(nearest[int(rng.integers(len(nearest)))]))[: len(samples)]
+    wet = add_room(samples, response_of(nearest[int(rng.integers(len(nearest)))]))
     power = float(np.mean(np.square(wet, dtype=np.float64)))
     gain = np.sqrt(np.mean(np.square(samples, dtype=np.float64)) / power) if power else 1.0
     return np.asarray(gain * wet, dtype=np.float32)
@@ -25,10 +25,15 @@ def in_room(responses: tuple[Path, ...], samples: Samples, t60_s: float, rng: np
 
 def response_files(folder: Path) -> tuple[Path, ...]:
     """The responses in a folder. Raises ConfigError where there are none."""
+    hint = "put recorded impulse responses there, name another folder, or leave the key out"
+    return recordings_in(folder, key="room_folder", hint=hint)
+
+
+def recordings_in(folder: Path, *, key: str, hint: str) -> tuple[Path, ...]:
+    """All in a folder that a setting names. Raises ConfigError with a hint where there are none."""
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES) if folder.is_dir() else []
     if not found:
-        hint = "put recorded impulse responses there, name another folder, or leave the key out"
-        raise ConfigError(f"room_folder: {folder}", f"expected a folder with recordings; there is none: {hint}")
+        raise ConfigError(f"{key}: {folder}", f"expected a folder with recordings; there is none: {hint}")
     return tuple(found)
 
 

@@ -17,9 +17,7 @@ from scipy.signal import butter, oaconvolve, sosfiltfilt
 
 from asr.audio.reader import SAMPLE_RATE as RATE
 from asr.audio.reader import read_audio
-from asr.errors import ConfigError
-from asr.evaluation.datasets.reference import AUDIO_SUFFIXES
-from asr.evaluation.rooms import in_room, response_files
+from asr.evaluation.rooms import in_room, recordings_in, response_files
 from asr.evaluation.transcribing import Samples
 
 
@@ -58,7 +56,7 @@ class Condition:
 
 def conditions(config: StressConfig) -> list[Condition]:
     """All conditions of a sweep, each kind from mild to severe. Raises ConfigError where a folder has no recordings."""
-    noises = tuple(_noise_files(config.noise_folder)) if config.noise_folder else ()
+    noises = _noise_files(config.noise_folder) if config.noise_folder else ()
     rooms = response_files(config.room_folder) if config.room_folder else ()
     kinds: list[tuple[str, str, Sequence[float], Callable[..., Samples]]] = [
         ("noise", "dB SNR", config.noise_snr_db, partial(add_noise, noises)),
@@ -151,12 +149,9 @@ def change_level(samples: Samples, decibels: float, name: str) -> Samples:
     return np.clip(np.round(32767 * samples * 10 ** (decibels / 20)) / 32767, -1, 1)
 
 
-def _noise_files(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES) if folder.is_dir() else []
-    if not found:
-        hint = "put recordings of noise there, name another folder, or leave the key out for made noise"
-        raise ConfigError(f"noise_folder: {folder}", f"expected a folder with recordings; there is none: {hint}")
-    return found
+def _noise_files(folder: Path) -> tuple[Path, ...]:
+    hint = "put recordings of noise there, name another folder, or leave the key out for made noise"
+    return recordings_in(folder, key="noise_folder", hint=hint)
 
 
 @lru_cache(maxsize=64)

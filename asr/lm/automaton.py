@@ -227,8 +227,7 @@ def save_ngrams(model: NgramModel, path: Path) -> None:
     children = np.diff(automaton.begin)[1:]
     first, level = 1, 1
     while first < len(automaton.word):
-        last = int(automaton.begin[first]) if level > 1 else 1 + len(model.words)
-        last = last if last > first else len(automaton.word)
+        last = int(automaton.begin[first])  # the first child of an order's first node is the next order's first
         for name in ("probability", "backoff"):
             values = getattr(automaton, name)[first:last]
             if level == 1:
@@ -236,7 +235,8 @@ def save_ngrams(model: NgramModel, path: Path) -> None:
             else:
                 arrays[f"{name}{level}"], arrays[f"{name}{level}_book"] = _quantised(values)
         if last < len(automaton.word):
-            arrays[f"children{level}"] = children[first - 1 : last - 1].astype(np.uint16 if level > 1 else np.int32)
+            counts = children[first - 1 : last - 1]
+            arrays[f"children{level}"] = counts.astype(np.min_scalar_type(counts.max()))
         first, level = last, level + 1
     unfinished = path.with_name(path.name + ".part")
     with unfinished.open("wb") as file:

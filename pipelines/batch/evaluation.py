@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asr.evaluation.answers import Answer
 from asr.evaluation.datasets.reference import Problem, Reference
 from asr.evaluation.transcribing import answer_reference
-from pipelines.batch.pool import Failed, PoolConfig, in_order
+from pipelines.batch.pool import Failed, Holder, PoolConfig, in_order
 from pipelines.ray_connection import placed
 
 if TYPE_CHECKING:
@@ -27,22 +27,12 @@ class Question:
         return self.reference.id
 
 
-class Examiner:
-    """Holds a recogniser. Plain: runs without Ray."""
-
-    def __init__(self, config: PoolConfig) -> None:
-        from asr.recognizer import Recognizer
-
-        self._recognizer = Recognizer.load(
-            config.model, device=config.device, precision=config.precision, decoding=config.decoding
-        )
-
-    def ready(self) -> None:
-        """Returns once the model is loaded."""
+class Examiner(Holder):
+    """Answers references."""
 
     def transcribe(self, question: Question) -> Answer | Problem:
         """asr.evaluation.transcribing.answer_reference, in another process."""
-        return answer_reference(self._recognizer, question.dataset, question.reference)
+        return answer_reference(self.recognizer, question.dataset, question.reference)
 
 
 def answer_on_ray(

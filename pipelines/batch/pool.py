@@ -71,22 +71,26 @@ class Failed:
 Outcome = Heard | Failed
 
 
-class Worker:
+class Holder:
     """Holds a recogniser. Plain: runs without Ray."""
 
     def __init__(self, config: PoolConfig) -> None:
         from asr.recognizer import Recognizer
 
-        self._recognizer = Recognizer.load(
+        self.recognizer = Recognizer.load(
             config.model, device=config.device, precision=config.precision, decoding=config.decoding
         )
 
     def ready(self) -> None:
         """Returns once the model is loaded."""
 
+
+class Worker(Holder):
+    """Transcribes recordings."""
+
     def transcribe(self, job: Job) -> Outcome:
         """A recording's transcript, or why there is none."""
-        [result] = self._recognizer.transcribe_many([(job.name, job.path)])
+        [result] = self.recognizer.transcribe_many([(job.name, job.path)])
         if isinstance(result, AsrError):
             return Failed(result.code, str(result))
         return Heard(result, hash_file(job.path))

@@ -14,7 +14,7 @@ from pipelines.live_graph.config import ActorConfig, GraphConfig, ModelChoice
 from pipelines.live_graph.output import Output, Written
 from pipelines.live_graph.session import LostError, Ref
 from pipelines.live_graph.sources import Source
-from pipelines.live_graph.stages import own_error
+from pipelines.ray_connection import own_error
 
 _START_S = 180.0  # that the first actors may take
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from asr import hearing, live
-from asr.errors import AsrError
 from asr.hearing import Heard, Hearing, HearingState, Samples
 from asr.live import Reading, ReadingState
 from asr.segments import SegmentConfig
@@ -50,11 +49,3 @@ class Reader:
     def step_many(self, streams: Sequence[tuple[ReadingState, Sequence[Heard]]]) -> list[Reading]:
         """What was heard -> events."""
         return live.read_many(self._setup, streams)
-
-
-def own_error(error: BaseException) -> AsrError | None:
-    """The error of ours in a chain of causes, if there is one."""
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, AsrError):
-        found = getattr(found, "cause", None) or found.__cause__
-    return found

@@ -1,7 +1,6 @@
 """The compiled search against one that tries everything, and against itself in pieces."""
 
 import itertools
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +59,6 @@ def readings_by_hand(log_probs: torch.Tensor, lm: Path) -> dict[str, float]:
     """Every path of CTC, every way to cut its tokens into words: the best score of each text."""
     model = read_arpa(lm)
     ways = {spelling: word for word, spellings in LEXICON.items() for spelling in spellings}
-    homophones = defaultdict(list)
-    for word, spellings in LEXICON.items():
-        for spelling in spellings:
-            homophones[spelling].append(word)
     assert len(ways) == sum(map(len, LEXICON.values()))
     acoustic: dict[tuple[int, ...], float] = {}
     for path in itertools.product(range(len(TOKENS)), repeat=len(log_probs)):

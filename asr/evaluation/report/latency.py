@@ -7,21 +7,23 @@ from typing import Any
 from asr.evaluation.report.plots import COLOURS, Axis, Series, lines
 
 Plain = Mapping[str, Any]
-KINDS = {
+TITLES = {  # of the delays in a StreamingScore
     "first_partial_s": "first partial after speech starts",
     "word_delay_s": "word in a partial after its end",
-    "final_delay_s": "final after the last word",
     "final_work_s": "work that gives a final",
+    "finish_work_s": "work of finish",
+    "final_delay_s": "final after the last word",
 }
+DRAWN = ("first_partial_s", "word_delay_s", "final_delay_s", "final_work_s")
 _SHARES = tuple((20.0 * i, f"{20 * i} %") for i in range(6))
 
 
 def latency_plot(streaming: Plain) -> str:
     """A line a kind, up to its 95th percentile or the frame; what `asr evaluate --streaming` measured, plain values."""
     series, legend = [], []
-    end = 1000 * max([min(3 * x["p50"], x["p95"]) for key in KINDS if (x := streaming[key])["count"]] + [0.0])
-    for colour, (key, title) in zip(COLOURS, KINDS.items(), strict=True):
-        found = streaming[key]
+    end = 1000 * max([min(3 * x["p50"], x["p95"]) for key in DRAWN if (x := streaming[key])["count"]] + [0.0])
+    for colour, key in zip(COLOURS, DRAWN, strict=True):
+        title, found = TITLES[key], streaming[key]
         if not found["count"]:
             continue
         points = tuple(
