@@ -7,7 +7,6 @@ A run's folder holds `step-N/` (to resume from, exactly), `last.safetensors` (av
 import copy
 import dataclasses
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from asr.model.units import SubwordUnits, load_units
 from asr.training.config import OptimiserConfig
 from asr.training.interrupting import deferred_interrupt
 from asr.training.parallel import Group
-from asr.training.state import RunState, load_state, newest_state, save_state
+from asr.training.state import RunState, load_state, newest_state, save_newest
 
 MOST_MEASURED = 1000  # held-out sentences
 
@@ -139,7 +138,7 @@ class LanguageRun:
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.optimiser.clip_norm)
         if torch.isfinite(norm):
             optimiser.step()
-            self._average()
+            self.state.follow(self.config.optimiser.average)
         self.state.step += 1
         tokens = sum(map(len, batch))
         self.state.trained_tokens += tokens
@@ -161,11 +160,8 @@ class LanguageRun:
 
     def save(self) -> None:
         """Write `step-N/` and `last.safetensors`; drop the oldest states."""
-        save_state(self.state, self.folder / f"step-{self.state.step}")
+        save_newest(self.state, self.folder, self.config.keep)
         save_language_model(self.language_model(), self.folder / "last.safetensors")
-        steps = sorted(self.folder.glob("step-*"), key=lambda path: int(path.name.partition("-")[2]))
-        for old in steps[: -self.config.keep]:
-            shutil.rmtree(old)
 
     def language_model(self) -> LanguageModel:
         """The averaged weights with their units."""
@@ -199,12 +195,6 @@ class LanguageRun:
             batches[-1].append(ids)
         rng = np.random.default_rng([config.seed, self.state.epoch, self.state.pool])
         return [batches[i] for i in rng.permutation(len(batches))]
-
-    def _average(self) -> None:
-        """Exponential average, warmed up so that the first steps do not linger."""
-        keep = min(self.config.optimiser.average, (self.state.step + 1) / (self.state.step + 10))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.state.average.parameters()), list(self.state.model.parameters()), 1 - keep)
 
 
 def sentence_loss(model: RecurrentLM, batch: list[list[int]]) -> Tensor:

@@ -7,7 +7,6 @@ A run's folder holds `step-N/` (to resume from, exactly), `best/` and `last/` (b
 import copy
 import dataclasses
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from asr.training.config import TrainingConfig
 from asr.training.interrupting import deferred_interrupt
 from asr.training.loss import ctc_losses, total_loss
 from asr.training.parallel import Group
-from asr.training.state import TrainingState, load_state, newest_state, save_state
+from asr.training.state import TrainingState, load_state, newest_state, save_newest
 from asr.training.validation import greedy_wer
 from asr.training.windowed import divergence, encode_windowed
 
@@ -109,7 +108,7 @@ class TrainingRun:
         norm = torch.nn.utils.clip_grad_norm_(self.state.model.parameters(), self.config.optimiser.clip_norm)
         if torch.isfinite(norm):
             self.state.optimiser.step()
-            self._average()
+            self.state.follow(self.config.optimiser.average)
         self.state.step += 1
         seconds = batch.seconds * self.group.size  # the others' batches are of like size
         self.state.hours += seconds / 3600
@@ -137,11 +136,8 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write `step-N/` and `last/`; drop the oldest states."""
-        save_state(self.state, self.folder / f"step-{self.state.step}")
+        save_newest(self.state, self.folder, self.config.keep)
         save_bundle(self.bundle(), self.folder / "last")
-        steps = sorted(self.folder.glob("step-*"), key=lambda path: int(path.name.partition("-")[2]))
-        for old in steps[: -self.config.keep]:
-            shutil.rmtree(old)
 
     def bundle(self) -> Bundle:
         """The averaged weights with their features and units."""
@@ -226,12 +222,6 @@ class TrainingRun:
         if windowed is None or options is None:
             return ctc_losses(encoded, targets), None
         return ctc_losses(windowed, targets), options.pull * divergence(windowed, encoded)
-
-    def _average(self) -> None:
-        """Exponential average, warmed up so that the first steps do not linger."""
-        keep = min(self.config.optimiser.average, (self.state.step + 1) / (self.state.step + 10))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.state.average.parameters()), list(self.state.model.parameters()), 1 - keep)
 
     def _log(self, progress: Progress) -> None:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:

@@ -36,6 +36,12 @@ class RunState(Generic[M]):
         """The fields that are plain numbers."""
         return [field.name for field in fields(self) if field.name not in ("model", "average", "optimiser")]
 
+    def follow(self, keep: float) -> None:
+        """Move the exponential average after an update; warmed up, so that the first steps do not linger."""
+        keep = min(keep, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
+
 
 @dataclass
 class TrainingState(RunState[AcousticModel]):
@@ -59,6 +65,13 @@ def save_state(state: RunState[Any], folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     new.rename(folder)
+
+
+def save_newest(state: RunState[Any], run: Path, keep: int) -> None:
+    """Write `step-N/` into a run's folder and drop all but the newest `keep`."""
+    save_state(state, run / f"step-{state.step}")
+    for old in sorted(run.glob("step-*"), key=_step_of)[:-keep]:
+        shutil.rmtree(old)
 
 
 def load_state(state: RunState[Any], folder: Path) -> None:
@@ -86,4 +99,8 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def newest_state(folder: Path) -> Path | None:
     """The last step saved under a run's folder, or None."""
-    return max(folder.glob("step-*"), key=lambda path: int(path.name.partition("-")[2]), default=None)
+    return max(folder.glob("step-*"), key=_step_of, default=None)
+
+
+def _step_of(path: Path) -> int:
+    return int(path.name.partition("-")[2])
