@@ -34,7 +34,7 @@ def _parent(process: int) -> int:
 
 
 class Killer(threading.Thread):
-    """Kills a random worker at random moments until so many are dead or `over` is set.
+    """Kills a random worker at random moments from when `begin` is set until so many are dead or `over` is set.
 
     `dead`: kind -> kills; `at`: when, in seconds since the epoch.
     """
@@ -43,10 +43,17 @@ class Killer(threading.Thread):
         super().__init__(daemon=True)
         self._kills, self._kinds, self._pause_s = kills, kinds, pause_s
         self._chance, self.dead, self.at = random.Random(seed), Counter[str](), list[float]()
-        self.over = threading.Event()
+        self.begin, self.over = threading.Event(), threading.Event()
+
+    def start(self, *, later: bool = False) -> None:
+        """At once, or when somebody sets `begin`."""
+        if not later:
+            self.begin.set()
+        super().start()
 
     def run(self) -> None:
         """The thread's work."""
+        self.begin.wait()
         while self.dead.total() < self._kills and not self.over.wait(self._chance.uniform(0.0, 2 * self._pause_s)):
             living = workers(self._kinds)
             if living:

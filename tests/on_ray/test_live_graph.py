@@ -1,14 +1,18 @@
 """The live graph on Ray: actors are killed over live streams, a driver with kill -9, and the words come once."""
 
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
 import soundfile
 
 from asr.events import Event, Failure, Final
@@ -91,6 +95,34 @@ def test_killed_workers_cost_no_word_and_repeat_none(
     assert journal(tmp_path / "s") == wanted
     lines = (tmp_path / "words.txt").read_text().splitlines()
     assert sorted(lines) == sorted(f"{name}\t{text}" for name in sources for text in expected if text)
+
+
+class Scraper(threading.Thread):
+    """Asks as Prometheus does, until it is told that all is over or all that it waits for was there."""
+
+    def __init__(self, wanted: set[str]) -> None:
+        super().__init__(daemon=True)
+        self.wanted, self.over = wanted, threading.Event()
+        [node] = ray.nodes()
+        self._address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+
+    def run(self) -> None:
+        while self.wanted and not self.over.wait(0.3):
+            with urllib.request.urlopen(self._address, timeout=10) as answer:
+                lines = answer.read().decode().splitlines()
+            told = {re.split("[{ ]", line)[0] for line in lines if line[:1] != "#" and float(line.split()[-1]) > 0}
+            self.wanted -= told
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_prometheus_is_told_of_lag_batches_work_sound_and_streams(model: Path, sound: Path) -> None:
+    names = ("lag_seconds_sum", "audio_seconds_total", "open_streams", "step_seconds_sum", "batch_size_count")
+    scraper, seen = Scraper({f"ray_asr_{name}" for name in names}), Seen()
+    scraper.start()
+    assert hear({"a": Source(str(sound), speed=1.0)}, ModelChoice(str(model)), GraphConfig(), seen), seen.failures
+    scraper.over.set()
+    scraper.join()
+    assert not scraper.wanted
 
 
 def test_a_driver_killed_in_the_middle_goes_on_where_its_journal_ends(
