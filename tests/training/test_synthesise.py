@@ -57,14 +57,14 @@ def test_a_run_cut_off_and_resumed_equals_one_that_was_not(synthesise: ModuleTyp
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):
         folder.mkdir()
-    assert synthesise.record_all(lines, sing, 0.0, whole, "wav") == 0
+    assert synthesise.record_all(lines, sing, whole, "wav") == 0
     with pytest.raises(KeyboardInterrupt):
-        synthesise.record_all([*lines[:2], *synthesise.cast(["ctrl-c"], 1, 100)], sing, 0.0, cut, "wav")
+        synthesise.record_all([*lines[:2], *synthesise.cast(["ctrl-c"], 1, 100)], sing, cut, "wav")
     manifest = cut / "manifest.jsonl"
     manifest.write_bytes(manifest.read_bytes()[:-9])
     spoken = synthesise.already_spoken(manifest, lines)
     assert spoken == {0}
-    synthesise.record_all([line for line in lines if line.number not in spoken], sing, 0.0, cut, "wav")
+    synthesise.record_all([line for line in lines if line.number not in spoken], sing, cut, "wav")
     assert rows_of(cut) == rows_of(whole)
     for row in rows_of(whole):
         name = str(row["audio_filepath"])
@@ -73,7 +73,7 @@ def test_a_run_cut_off_and_resumed_equals_one_that_was_not(synthesise: ModuleTyp
 
 
 def test_a_folder_with_other_lines_is_refused(synthesise: ModuleType, tmp_path: Path) -> None:
-    synthesise.record_all(synthesise.cast(["one two"], 1, 100), sing, 0.0, tmp_path, "wav")
+    synthesise.record_all(synthesise.cast(["one two"], 1, 100), sing, tmp_path, "wav")
     for others in (synthesise.cast(["two one"], 1, 100), synthesise.cast(["one two"], 2, 100)):
         with pytest.raises(ValueError, match="take another OUT"):
             synthesise.already_spoken(tmp_path / "manifest.jsonl", others)
@@ -83,7 +83,7 @@ def test_a_line_that_fails_is_named_and_the_others_are_spoken(
     synthesise: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = synthesise.cast(["one", "odd one", "two"], 1, 100)
-    assert synthesise.record_all(lines, sing, 0.0, tmp_path, "wav") == 1
+    assert synthesise.record_all(lines, sing, tmp_path, "wav") == 1
     assert "line 1: 'odd one': ValueError('no such sound')" in capsys.readouterr().err
     assert [row["text"] for row in rows_of(tmp_path)] == ["one", "two"]
 
