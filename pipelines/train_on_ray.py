@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from asr.errors import AsrError
 from asr.training.config import TrainingConfig
+from asr.training.interrupting import deferred_interrupt
 from asr.training.loop import Progress, TrainingRun
 from asr.training.state import newest_state
 from pipelines.ray_connection import connected, own_error
@@ -45,12 +46,11 @@ def train_on_ray(task: Task, report: Callable[[Progress], None], *, workers: int
         gpus = task.device in ("auto", "cuda") and ray.cluster_resources().get("GPU", 0) >= workers
         group = _Group(task, workers, gpus=gpus)
         group.start()
-        while group.is_alive():
-            try:
-                group.join(_LOOK_S)
+        with deferred_interrupt() as interrupted:
+            while not group.over.wait(_LOOK_S):
                 log.read()
-            except KeyboardInterrupt:
-                (task.folder / _STOP).touch()
+                if interrupted.is_set():
+                    (task.folder / _STOP).touch()
         log.read()
     if group.error is not None:
         raise group.error
@@ -75,6 +75,7 @@ class _Group(threading.Thread):
         super().__init__(daemon=True)
         self._task, self._workers, self._gpus = task, workers, gpus
         self.error: BaseException | None = None
+        self.over = threading.Event()  # Ctrl-C in `join` makes Python 3.11 take a thread for dead (cpython gh-90882)
 
     def run(self) -> None:
         """The thread's work."""
@@ -82,6 +83,8 @@ class _Group(threading.Thread):
             self._train()
         except BaseException as error:
             self.error = error
+        finally:
+            self.over.set()
 
     def _train(self) -> None:
         from ray.exceptions import RayError

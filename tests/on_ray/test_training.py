@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -43,3 +45,21 @@ def test_two_processes_train_together_and_when_one_is_killed_go_on_from_the_last
     assert all(len(values) == 1 for values in losses.values()), "a step that is made again is the same step"
     assert log[-1]["step"] == 160
     assert load_bundle(tmp_path / "run" / "last").metrics["steps"] == 160
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
+def test_ctrl_c_ends_the_step_and_saves_it(tmp_path: Path) -> None:
+    config = small_training(tone_manifest(tmp_path))
+    config = replace(config, save_every=5000, optimiser=replace(config.optimiser, total_steps=5000))
+    seen: list[Progress] = []
+
+    def look(progress: Progress) -> None:
+        seen.append(progress)
+        if len(seen) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_on_ray(Task(config, tmp_path / "run", "cpu"), look, workers=2, address=None)
+    assert seen[-1].stopped
+    assert [path.name for path in (tmp_path / "run").glob("step-*")] == [f"step-{seen[-1].step}"]
