@@ -70,3 +70,9 @@ def _refuse_unknown_inside(hint: Any, value: Any, where: str) -> None:
             _refuse_unknown(inner[0], item, where)
     elif inner:
         _refuse_unknown(inner[0], value, where)
+
+
+def add_to_yaml(path: Path, part: dict[str, Any]) -> None:
+    """Put keys into a YAML file, over those of the same name."""
+    settings = yaml.safe_load(path.read_text(encoding="utf-8")) | part
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
