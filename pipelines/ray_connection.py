@@ -13,8 +13,11 @@ from asr.errors import AsrError, OverloadedError
 
 SURROUNDINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of results that nobody waits for any more: their stream has gone on
+    "RAY_timeout_ms_task_wait_for_death_info": "50",  # Ray's own 1000 would keep a stream waiting whose worker died
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_worker_niceness": "0",  # Ray's own is 15: on a busy machine its workers would never get to speak
+    "RAY_max_direct_call_object_size": "2000000",  # bytes: a stream's state travels with the call, not by the store
 }
 
 _ATTEMPTS = 3  # Ray gives itself 30 s to start, which a busy machine may not

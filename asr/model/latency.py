@@ -18,7 +18,7 @@ from torch import Tensor
 
 from asr.errors import ConfigError
 from asr.model.acoustic import AcousticModel
-from asr.model.recurrent import CellState, RecurrentLayer, run
+from asr.model.recurrent import RecurrentLayer, run
 
 Heads = tuple[str, ...]
 LogProbs = dict[str, Tensor]  # head -> (T', V)
@@ -52,7 +52,7 @@ class LatencyState:
     kept: Tensor  # (few, F), from frame `kept_from` on
     kept_from: int
     done: int  # frames after subsampling that have been given: always a multiple of C before the end
-    cells: tuple[CellState, ...]  # a layer each; parts (H,)
+    cells: Tensor  # (L, P, H): of each layer an RNN's or GRU's h, an LSTM's h and c
 
     @property
     def frames(self) -> int:
@@ -71,9 +71,8 @@ class _Window:
 def start(model: AcousticModel) -> LatencyState:
     """A stream before its first frame."""
     parts = 2 if model.config.cell == "lstm" else 1
-    zero = torch.zeros(model.config.hidden, device=model.mean.device)
-    cells = tuple(tuple(zero for _ in range(parts)) for _ in model.layers)
-    return LatencyState(torch.zeros(0, model.config.bins, device=zero.device), 0, 0, cells)
+    cells = torch.zeros(len(model.layers), parts, model.config.hidden, device=model.mean.device)
+    return LatencyState(cells.new_zeros(0, model.config.bins), 0, 0, cells)
 
 
 def step(
@@ -110,7 +109,7 @@ def _advance(
     found: list[list[LogProbs]] = [[] for _ in states]
     while ready := [i for i, state in enumerate(states) if _is_ready(model, config, state, ended)]:
         windows = _windows(model, config, [states[i] for i in ready])
-        cells, log_probs = _run_windows(model, config, windows, [states[i].cells for i in ready], heads)
+        cells, log_probs = _run_windows(model, config, windows, torch.stack([states[i].cells for i in ready]), heads)
         for row, i in enumerate(ready):
             found[i].append({head: x[row, : windows[row].centre] for head, x in log_probs.items()})
             states[i] = _moved_on(model, states[i], windows[row].centre, cells[row])
@@ -154,29 +153,27 @@ def _run_windows(
     model: AcousticModel,
     config: LatencyConfig,
     windows: list[_Window],
-    cells: list[tuple[CellState, ...]],
+    cells: Tensor,
     heads: Heads,
-) -> tuple[list[tuple[CellState, ...]], LogProbs]:
-    """All layers over windows of several streams -> each stream's cells after its centre, head -> (B, C + R, V)."""
+) -> tuple[Tensor, LogProbs]:
+    """All layers over windows of several streams, cells (B, L, P, H) -> cells after centres, head -> (B, C + R, V)."""
     lengths = torch.tensor([len(window.x) for window in windows], device=windows[0].x.device)
     x = torch.nn.utils.rnn.pad_sequence([window.x for window in windows], batch_first=True)
-    after: list[CellState] = []
-    hidden = []
+    after, hidden = [], []
     for index, layer in enumerate(model.layers):
         assert isinstance(layer, RecurrentLayer)
-        before = tuple(torch.stack(parts) for parts in zip(*(stream[index] for stream in cells), strict=True))
+        before = cells[:, index].unbind(1)
         outputs, at_centre = run(layer.forward_cell, x[:, : config.centre], before)
         if x.shape[1] > config.centre:
             beyond, _ = run(layer.forward_cell, x[:, config.centre :], at_centre)
             outputs = torch.cat([outputs, beyond], dim=1)
         x = layer.combine(x, outputs, layer.backward_pass(x, lengths), lengths)
-        after.append(at_centre)
+        after.append(torch.stack(at_centre, dim=1))
         hidden.append(x)
-    rows = [tuple(tuple(part[row] for part in parts) for parts in after) for row in range(len(windows))]
-    return rows, model.read_heads(hidden, heads)
+    return torch.stack(after, dim=1), model.read_heads(hidden, heads)
 
 
-def _moved_on(model: AcousticModel, state: LatencyState, centre: int, cells: tuple[CellState, ...]) -> LatencyState:
+def _moved_on(model: AcousticModel, state: LatencyState, centre: int, cells: Tensor) -> LatencyState:
     done = state.done + centre
     needed = max(state.kept_from, (done - 1) * model.config.subsampling)
     return LatencyState(state.kept[needed - state.kept_from :], needed, done, cells)
@@ -184,8 +181,7 @@ def _moved_on(model: AcousticModel, state: LatencyState, centre: int, cells: tup
 
 def _cloned(state: LatencyState) -> LatencyState:
     """Views cut loose from what they were cut out of."""
-    cells = tuple(tuple(part.clone() for part in parts) for parts in state.cells)
-    return LatencyState(state.kept.clone(), state.kept_from, state.done, cells)
+    return LatencyState(state.kept.clone(), state.kept_from, state.done, state.cells.clone())
 
 
 def _joined(model: AcousticModel, parts: list[LogProbs], heads: Heads) -> LogProbs:

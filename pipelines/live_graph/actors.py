@@ -1,5 +1,6 @@
 """What runs in the actors' processes: the plain stages, with batching and figures around them."""
 
+import asyncio
 import os
 import warnings
 from collections.abc import Sequence
@@ -26,7 +27,12 @@ class FeatureActor:
 
     async def ready(self) -> int:
         """The process's number, once it can work."""
+        await self._step.rest()
         return os.getpid()
+
+    async def stay(self) -> None:
+        """Until this process ends: who waits for it knows at once."""
+        await asyncio.Event().wait()
 
     async def step(self, state: HearingState, samples: Samples) -> tuple[HearingState, list[Heard]]:
         """One stream's samples; batched with those of others."""
@@ -45,7 +51,12 @@ class RecognizerActor:
 
     async def ready(self) -> int:
         """The process's number, once it can work."""
+        await self._step.rest()
         return os.getpid()
+
+    async def stay(self) -> None:
+        """Until this process ends: who waits for it knows at once."""
+        await asyncio.Event().wait()
 
     async def step(self, state: ReadingState, heard: Sequence[Heard]) -> tuple[ReadingState, list[Event]]:
         """What was heard of one stream; batched with those of others."""

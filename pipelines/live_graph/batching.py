@@ -43,6 +43,10 @@ class Batcher(Generic[Item, Result]):
                 self._running = asyncio.create_task(self._run())
             return await future
 
+    async def rest(self) -> None:
+        """Come back once the thread has done what it does now: never, where that hangs."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, int)
+
     async def _run(self) -> None:
         while self._waiting:
             if len(self._waiting) < min(self._config.most, self._lately):

@@ -1,88 +1,20 @@
-"""The live graph on Ray: actors made of the plain stages, pools of them, and the sessions' calls to them."""
+"""The live graph on Ray: actors made of the plain stages, and the sessions' calls to them."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asr.errors import AsrError, OverloadedError
+from asr.errors import AsrError
 from asr.events import Final
 from pipelines.live_graph.actors import FeatureActor, RecognizerActor
 from pipelines.live_graph.capture import Capture
-from pipelines.live_graph.config import ActorConfig, GraphConfig, ModelChoice
+from pipelines.live_graph.config import GraphConfig, ModelChoice
 from pipelines.live_graph.output import Output, Written
+from pipelines.live_graph.pool import Pool
 from pipelines.live_graph.session import LostError, Ref
 from pipelines.live_graph.sources import Source
 from pipelines.ray_connection import own_error
-
-_START_S = 180.0  # that the first actors may take
-
-
-class Pool:
-    """Actors of one kind. A stream's steps go to one of them, batched with others'; any other can take them on."""
-
-    def __init__(self, ray: Any, kind: type, config: ActorConfig, graph: GraphConfig, *arguments: Any) -> None:
-        self._ray, self._config, self._arguments = ray, config, arguments
-        self._actor: Any = ray.remote(
-            num_cpus=config.cpus,
-            num_gpus=config.gpus,
-            resources=config.resources or None,
-            max_restarts=-1,
-            max_task_retries=graph.retries,
-            max_concurrency=2 * graph.batch.queued,
-            scheduling_strategy="SPREAD",
-        )(kind)
-        self.actors: list[Any] = []
-        self._of: dict[str, Any] = {}
-
-    async def start(self) -> None:
-        """The least number of actors, ready. Raises OverloadedError where they cannot start."""
-        await asyncio.gather(*(self.hire() for _ in range(self._config.least)))
-
-    async def hire(self) -> None:
-        """One more, ready."""
-        actor = self._actor.remote(*self._arguments)
-        try:
-            await asyncio.wait_for(_value(actor.ready.remote()), _START_S)
-        except TimeoutError:
-            self._ray.kill(actor)
-            raise OverloadedError("--ray", f"no actor could start in {_START_S:.0f} s; is the cluster full?") from None
-        except self._ray.exceptions.RayError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise OverloadedError("--ray", f"an actor could not start: {reason}") from error
-        self.actors.append(actor)
-        self._of.clear()  # every stream chooses anew: the newcomer gets its share
-
-    def dismiss(self) -> None:
-        """One fewer; its streams go to others."""
-        actor = self.actors.pop()
-        self._of.clear()
-        asyncio.get_running_loop().call_later(30.0, self._ray.kill, actor)  # steps under way end before
-
-    def of(self, stream: str) -> Any:
-        """Who does this stream's steps: the one that had the last, else the one with the fewest streams."""
-        if stream not in self._of:
-            counts = Counter(self._of.values())
-            self._of[stream] = min(self.actors, key=lambda actor: counts[actor])
-        return self._of[stream]
-
-    def move(self, stream: str) -> None:
-        """Something was lost: another, where there is one, does this stream's steps from now on."""
-        before = self._of.pop(stream, None)
-        others = [actor for actor in self.actors if actor != before] or self.actors
-        counts = Counter(self._of.values())
-        self._of[stream] = min(others, key=lambda actor: counts[actor])
-
-    @property
-    def may_grow(self) -> bool:
-        """Whether one more is allowed."""
-        return len(self.actors) < self._config.most
-
-    @property
-    def may_shrink(self) -> bool:
-        """Whether one fewer is allowed."""
-        return len(self.actors) > self._config.least
 
 
 class Graph:
@@ -109,8 +41,11 @@ class Graph:
         self.output: Any = ray.remote(**kept)(Output).remote(
             folder.absolute(), out and out.absolute(), named=len(sources) > 1
         )
-        self.features = Pool(ray, FeatureActor, config.features, config, choice, config.batch)
-        self.recognizers = Pool(ray, RecognizerActor, config.recognizers, config, choice, config.batch)
+        steps: list[Any] = [config, self._lost, choice, config.batch]
+        self.features = Pool(ray, FeatureActor, config.features, *steps)
+        self.recognizers = Pool(ray, RecognizerActor, config.recognizers, *steps)
+        self._waiting: dict[str, asyncio.Future[Any]] = {}  # of each stream, for a step
+        self._gone: set[str] = set()  # streams whose steps under way will come late or never
 
     async def start(self) -> None:
         """Every actor ready. Raises OverloadedError."""
@@ -135,8 +70,26 @@ class Graph:
         state, events = self.recognizers.of(stream).step.options(num_returns=2).remote(reading, heard)
         return state, events
 
-    async def get(self, ref: Ref, *, patient: bool = False) -> Any:
+    async def get(self, stream: str, ref: Ref, *, patient: bool = False) -> Any:
         """session.Stages.get."""
+        self._waiting[stream] = waiting = asyncio.ensure_future(self._get(ref, patient))
+        if stream in self._gone:
+            waiting.cancel()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():  # by somebody else than `_lost`
+                raise
+            raise LostError("its worker died") from None
+
+    def _lost(self, stream: str) -> None:
+        """Its steps' actor died and another is well: no more waiting."""
+        self._gone.add(stream)
+        if stream in self._waiting:
+            self._waiting[stream].cancel()
+
+    async def _get(self, ref: Ref, patient: bool = False) -> Any:
         errors = self._ray.exceptions
         try:
             return await asyncio.wait_for(_value(ref), None if patient else self._config.patience_s)
@@ -152,16 +105,16 @@ class Graph:
 
     async def written(self, stream: str) -> Written:
         """session.Stages.written."""
-        found: Written = await self.get(self.output.written.remote(stream))
+        found: Written = await self._get(self.output.written.remote(stream))
         return found
 
     async def write(self, finals: Sequence[Final]) -> None:
         """session.Stages.write."""
-        await self.get(self.output.write.remote(list(finals)))
+        await self._get(self.output.write.remote(list(finals)))
 
     async def end(self, stream: str) -> None:
         """session.Stages.end."""
-        await self.get(self.output.end.remote(stream))
+        await self._get(self.output.end.remote(stream))
 
     def forget(self, stream: str, before: int) -> None:
         """session.Stages.forget."""
@@ -169,8 +122,11 @@ class Graph:
 
     def moved(self, stream: str) -> None:
         """session.Stages.moved."""
-        self.features.move(stream)
-        self.recognizers.move(stream)
+        if stream in self._gone:
+            self._gone.remove(stream)  # the pool knows who died
+            return
+        self.features.suspect(stream)
+        self.recognizers.suspect(stream)
 
     def stop(self) -> None:
         """Sources end; sessions say their last words."""

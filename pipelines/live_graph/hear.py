@@ -14,7 +14,8 @@ from asr.audio.reader import SAMPLE_RATE
 from asr.errors import AsrError, ConfigError
 from pipelines.live_graph.config import CHUNK, GraphConfig, ModelChoice
 from pipelines.live_graph.figures import StreamFigures
-from pipelines.live_graph.graph import Graph, Pool
+from pipelines.live_graph.graph import Graph
+from pipelines.live_graph.pool import Pool
 from pipelines.live_graph.session import Session, Viewer
 from pipelines.live_graph.sources import Source
 from pipelines.ray_connection import connected

@@ -46,8 +46,8 @@ class Stages(Protocol):
         """The second half's next state, and events."""
         ...
 
-    async def get(self, ref: Ref, *, patient: bool = False) -> Any:
-        """A value when it is there; `patient`: however long it takes. Raises LostError and the stages' AsrErrors."""
+    async def get(self, stream: str, ref: Ref, *, patient: bool = False) -> Any:
+        """A step's value when it is there; `patient`: however late. Raises LostError and the stages' AsrErrors."""
         ...
 
     async def written(self, stream: str) -> Written:
@@ -147,7 +147,7 @@ class Session:
                 continue
             caught, last = done
             _, events = self._stages.say(self.stream, last.reading, self._stages.finish(self.stream, last.hearing))
-            await self._deliver(await self._stages.get(events))
+            await self._deliver(await self._stages.get(self.stream, events))
             if caught.error is None:
                 await self._stages.end(self.stream)
             return caught.error
@@ -168,14 +168,16 @@ class Session:
             caught = await self._acknowledge(step)
             if caught.ended:
                 return caught, step
-        return Checkpoint(number, await self._stages.get(hearing), await self._stages.get(reading))
+        return Checkpoint(
+            number, await self._stages.get(self.stream, hearing), await self._stages.get(self.stream, reading)
+        )
 
     async def _acknowledge(self, step: _UnderWay) -> Caught:
         """Wait for a chunk's events and pass them on."""
-        caught: Caught = await self._stages.get(step.caught, patient=True)
+        caught: Caught = await self._stages.get(self.stream, step.caught, patient=True)
         for notice in caught.notices:
             self._viewer.notice(f"{self.stream}: {notice}")
-        await self._deliver(await self._stages.get(step.events))
+        await self._deliver(await self._stages.get(self.stream, step.events))
         self.lag_s, self.chunks = time.time() - caught.at, self.chunks + 1
         self.lags(self.lag_s)
         return caught

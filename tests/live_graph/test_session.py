@@ -65,7 +65,7 @@ class PlainStages:
     def say(self, stream: str, reading: Any, heard: Any) -> tuple[Any, Any]:
         return self._reader.step_many([(reading, heard)])[0]
 
-    async def get(self, ref: Any, *, patient: bool = False) -> Any:
+    async def get(self, stream: str, ref: Any, *, patient: bool = False) -> Any:
         self._fate()
         return ref
 
