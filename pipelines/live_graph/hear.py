@@ -15,13 +15,10 @@ from asr.errors import AsrError, ConfigError
 from pipelines.live_graph.config import CHUNK, GraphConfig, ModelChoice
 from pipelines.live_graph.figures import StreamFigures
 from pipelines.live_graph.graph import Graph
-from pipelines.live_graph.pool import Pool
+from pipelines.live_graph.scaling import Need
 from pipelines.live_graph.session import Session, Viewer
 from pipelines.live_graph.sources import Source
 from pipelines.ray_connection import connected
-
-_LATE_S, _SOON_S = 1.0, 0.2  # words later than this call for more actors; all sooner than that for fewer
-_LATE_CHECKS, _SOON_CHECKS = 3, 60  # in a row, a second each
 
 
 def hear(
@@ -76,25 +73,19 @@ def _stop(loop: asyncio.AbstractEventLoop, graph: Graph) -> None:
 
 
 async def _scale(graph: Graph, sessions: list[Session], viewer: Viewer) -> None:
-    """Hire where words come late for a while, dismiss where they come soon for long."""
-    late = soon = 0
+    """Hire and dismiss as the streams' lags ask for."""
+    need = Need()
     while True:
         await asyncio.sleep(1.0)
-        worst = max(session.lag_s for session in sessions)
-        late = late + 1 if worst > _LATE_S else 0
-        soon = soon + 1 if worst < _SOON_S else 0
-        pools: tuple[Pool, ...] = (graph.recognizers, graph.features)
-        if late >= _LATE_CHECKS:
-            late = 0
-            for pool in (pool for pool in pools if pool.may_grow):
+        change = need.after(max(session.lag_s for session in sessions))
+        for pool in (graph.recognizers, graph.features) if change else ():
+            if change < 0 and pool.may_shrink:
+                pool.dismiss()
+            if change > 0 and pool.may_grow:
                 try:
                     await pool.hire()
                 except AsrError as error:
                     viewer.notice(str(error))
-        if soon >= _SOON_CHECKS:
-            soon = 0
-            for pool in (pool for pool in pools if pool.may_shrink):
-                pool.dismiss()
 
 
 @contextmanager
