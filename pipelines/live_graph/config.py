@@ -45,7 +45,7 @@ class GraphConfig:
     snapshot_s: float = 10.0  # of sound after which the state goes to disk, where no utterance is open
     patience_s: float = 60.0  # for a step; then its actor is thought lost and the stream goes on with another
     retries: int = 20  # of one step whose actor dies, by Ray
-    replays: int = 5  # of a stretch of a stream that got no further: then the stream ends with an error
+    replays: int = 8  # of a stream that got no further, worker after worker lost: then it ends with an error
 
     def __post_init__(self) -> None:
         for name in ("depth", "checkpoint", "retries", "replays"):

@@ -1,9 +1,12 @@
 """One stream from its first chunk to its last word: owns the states as values, and does again what was lost. No Ray.
 
-Steps are pure, so a step that was lost is simply done again: from the last checkpoint on, with the sound that capture
-still keeps. What was already shown or written is known by its number and does not come twice.
+Steps are pure, so a step that was lost is simply done again: from the last chunk on whose words were passed on, or from
+the checkpoint before it, with the sound that capture still keeps. What was already shown or written is known by its
+number and does not come twice.
 """
 
+import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -87,6 +90,7 @@ class Viewer(Protocol):
 class _UnderWay:
     """A chunk's refs along the chain."""
 
+    number: int
     caught: Ref
     hearing: Ref
     reading: Ref
@@ -102,7 +106,8 @@ class Session:
         self._checkpoint = checkpoint.load(stream, folder)
         self._saved = self._checkpoint.number
         self._last, self._seq = -1, 0  # the last utterance that is written; the next event to show
-        self._reached, self._replays = 0, 0
+        self._acknowledged: _UnderWay | None = None  # the last chunk after the checkpoint whose words were passed on
+        self._reached, self._losses = 0, 0
         self.lag_s, self.chunks = 0.0, 0
         self.lags: Callable[[float], None] = lambda _: None
 
@@ -121,28 +126,48 @@ class Session:
         return True
 
     async def _heard_to_the_end(self) -> bool:
-        """False: something was lost on the way, and it goes on from the checkpoint."""
+        """False: something was lost on the way, and it goes on from what is left."""
         try:
             error = await self._listen()
         except LostError as loss:
-            self._stages.moved(self.stream)
-            self._replays = 0 if self._checkpoint.number > self._reached else self._replays + 1
-            self._reached = self._checkpoint.number
-            if self._replays > self._config.replays:
-                raise AsrError(
-                    self.stream, f"{self._replays} workers in a row were lost at this place: {loss}"
-                ) from loss
+            await self._recover(loss)
             return False
         if error is not None:
             raise error
         return True
+
+    async def _recover(self, loss: LostError) -> None:
+        """Get ready to go on. Raises AsrError where worker after worker is lost at the same chunk.
+
+        A chunk that kills its worker takes others' with it, so who loses again and again without getting further waits
+        for a while by chance: one that is alone for a moment gets further, and only the one at fault does not.
+        """
+        self._stages.moved(self.stream)
+        await self._take_up()
+        self._losses = 1 if self._checkpoint.number > self._reached else self._losses + 1
+        self._reached = self._checkpoint.number
+        if self._losses > self._config.replays:
+            raise AsrError(self.stream, f"{self._losses} workers in a row were lost at this place: {loss}") from loss
+        if self._losses > 2:
+            await asyncio.sleep(random.uniform(0.0, min(8.0, 0.25 * 2**self._losses)))
+
+    async def _take_up(self) -> None:
+        """The state after the last chunk whose words were passed on becomes the checkpoint, where it is still there."""
+        step, self._acknowledged = self._acknowledged, None
+        if step is None:
+            return
+        try:
+            hearing = await self._stages.get(self.stream, step.hearing)
+            self._checkpoint = Checkpoint(step.number + 1, hearing, await self._stages.get(self.stream, step.reading))
+        except LostError:
+            self._stages.moved(self.stream)
 
     async def _listen(self) -> AsrError | None:
         """From the checkpoint on; what ended the source, if it was an error."""
         while True:
             done = await self._stretch(self._checkpoint)
             if isinstance(done, Checkpoint):
-                self._checkpoint = done
+                self._checkpoint, self._acknowledged = done, None
                 self._save()
                 continue
             caught, last = done
@@ -162,12 +187,13 @@ class Session:
                 samples, caught_ref = self._stages.read(self.stream, number)
                 hearing, heard = self._stages.hear(self.stream, hearing, samples)
                 reading, events = self._stages.say(self.stream, reading, heard)
-                under_way.append(_UnderWay(caught_ref, hearing, reading, events))
+                under_way.append(_UnderWay(number, caught_ref, hearing, reading, events))
                 number += 1
             step = under_way.popleft()
             caught = await self._acknowledge(step)
             if caught.ended:
                 return caught, step
+            self._acknowledged = step
         return Checkpoint(
             number, await self._stages.get(self.stream, hearing), await self._stages.get(self.stream, reading)
         )

@@ -14,7 +14,7 @@ import soundfile
 from asr.errors import AudioError
 from asr.events import Event, Final
 from asr.recognizer import Recognizer
-from pipelines.live_graph import checkpoint
+from pipelines.live_graph import checkpoint, session
 from pipelines.live_graph.capture import Capture
 from pipelines.live_graph.checkpoint import Checkpoint
 from pipelines.live_graph.config import CHUNK, GraphConfig, ModelChoice
@@ -48,9 +48,11 @@ class Seen:
 class PlainStages:
     """The graph in one process. `fate` is asked before each answer and may raise."""
 
-    def __init__(self, stages: tuple[Features, Reader], source: Source, folder: Path, fate: Any) -> None:
+    def __init__(
+        self, stages: tuple[Features, Reader], source: Source, folder: Path, fate: Any, name: str = "a"
+    ) -> None:
         self._features, self._reader = stages
-        self._capture, self._output = Capture({"a": source}, folder, queued_s=5.0), Output(folder)
+        self._capture, self._output = Capture({name: source}, folder, queued_s=5.0), Output(folder)
         self._fate, self.losses, self.longest = fate, 0, 0
 
     def read(self, stream: str, number: int) -> tuple[Any, Any]:
@@ -185,6 +187,72 @@ def test_a_place_where_all_workers_die_ends_the_stream_with_an_error(
     seen, graph = Seen(), PlainStages(stages, Source(str(sound), speed=0), tmp_path, fate)
     assert not asyncio.run(Session("a", graph, seen, replace(QUICK, replays=3), tmp_path / "a").run())
     assert "in a row were lost" in seen.events[-1].fields()["message"]
+
+
+def test_a_loss_costs_only_what_was_under_way(stages: tuple[Features, Reader], sound: Path, tmp_path: Path) -> None:
+    asked = list[int]()
+
+    class Noted(PlainStages):
+        def read(self, stream: str, number: int) -> tuple[Any, Any]:
+            asked.append(number)
+            if len(asked) == 40:
+                self._fate = losing
+            return super().read(stream, number)
+
+    def losing() -> None:
+        graph._fate = lambda: None
+        raise LostError("killed")
+
+    graph = Noted(stages, Source(str(sound), speed=0), tmp_path, lambda: None)
+    config = replace(QUICK, checkpoint=1000)
+    assert asyncio.run(Session("a", graph, Seen(), config, tmp_path / "a").run())
+    again = len(asked) - len(set(asked))
+    assert (graph.losses, 0 < again <= config.depth) == (1, True)
+
+
+class OneWorker(PlainStages):
+    """All streams' steps are one worker's, who takes those together that come within 2 ms; one kills it."""
+
+    together: asyncio.Task[bool] | None = None
+    kills = False
+    heard = 0
+
+    async def get(self, stream: str, ref: Any, *, patient: bool = False) -> Any:
+        if isinstance(ref, list):  # of events
+            OneWorker.together = self.together or asyncio.create_task(self._work())
+            OneWorker.kills |= stream == "kills" and self.heard > 30
+            if await self.together:
+                raise LostError("killed")
+            self.heard += 1
+        return ref
+
+    async def _work(self) -> bool:
+        await asyncio.sleep(0.002)
+        killed, OneWorker.together, OneWorker.kills = self.kills, None, False
+        return killed
+
+
+def test_a_stream_that_kills_its_workers_ends_and_takes_no_other_with_it(
+    stages: tuple[Features, Reader],
+    sound: Path,
+    expected: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chance = random.Random(1)
+    monkeypatch.setattr(session.random, "uniform", lambda a, b: chance.uniform(a, b / 20))
+    seen = {name: Seen() for name in ("kills", "b", "c")}
+
+    async def run() -> list[bool]:
+        sessions = []
+        for name, viewer in seen.items():
+            graph = OneWorker(stages, Source(str(sound), speed=0), tmp_path / name, lambda: None, name)
+            sessions.append(Session(name, graph, viewer, replace(QUICK, replays=8), tmp_path / name / name))
+        return await asyncio.gather(*(x.run() for x in sessions))
+
+    assert asyncio.run(run()) == [False, True, True]
+    for name in ("b", "c"):
+        assert [event.text for event in seen[name].events if isinstance(event, Final)] == expected
 
 
 def test_a_file_that_is_no_sound_ends_its_stream_with_the_reason(
