@@ -91,15 +91,19 @@ class Pool:
                 await actor.stay.options(max_task_retries=0).remote()
             self._down.add(actor)
             self._rescue()
-            await self._back(actor)
+            if not await self._back(actor):
+                return
 
-    async def _back(self, actor: Any) -> None:
-        """Wait until it answers; one that is gone for good stays out."""
-        with contextlib.suppress(self._ray.exceptions.RayError):
+    async def _back(self, actor: Any) -> bool:
+        """Wait until it answers; False, and it stays out: it is gone for good."""
+        try:
             await actor.ready.remote()
-            self._down.discard(actor)
-            self._rescue()
-            self._of.clear()
+        except self._ray.exceptions.RayError:
+            return False
+        self._down.discard(actor)
+        self._rescue()
+        self._of.clear()
+        return True
 
     def _rescue(self) -> None:
         """Streams whose actor is down go to one that is well, where there is one."""

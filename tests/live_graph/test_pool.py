@@ -19,8 +19,14 @@ class Actor:
     def __init__(self) -> None:
         self.death, self.well = asyncio.Event(), asyncio.Event()
         self.well.set()
-        self.ready = SimpleNamespace(remote=self.well.wait)
+        self.ready = SimpleNamespace(remote=self._ready)
+        self.gone = False
         self.stay = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self._stay))
+
+    async def _ready(self) -> None:
+        await self.well.wait()
+        if self.gone:
+            raise DeadError
 
     async def _stay(self) -> None:
         await self.well.wait()
@@ -123,5 +129,18 @@ def test_one_that_does_not_answer_gets_no_steps_until_it_does() -> None:
         await settle()
         assert hanging in {pool.of(name) for name in "abc"}
         assert lost == []
+
+    law(2, check)
+
+
+def test_one_that_never_comes_back_is_left_out_and_asked_no_more() -> None:
+    async def check(pool: Pool, _: list[Actor], lost: list[str]) -> None:
+        dead = pool.of("a")
+        dead.gone = True
+        await dead.die()
+        await dead.come_back()
+        assert all(pool.of(name) is not dead for name in "abc")
+        assert len(pool._watching) == 1, "the other is watched"
+        assert lost == ["a"]
 
     law(2, check)
