@@ -120,6 +120,11 @@ class Graph:
         """session.Stages.forget."""
         self.capture.forget.remote(stream, before)
 
+    def rest(self, stream: str) -> None:
+        """session.Stages.rest."""
+        self.features.rest(stream)
+        self.recognizers.rest(stream)
+
     def moved(self, stream: str) -> None:
         """session.Stages.moved."""
         if stream in self._gone:

@@ -43,6 +43,7 @@ class Pool:
         self.actors: list[Any] = []
         self._of: dict[str, Any] = {}
         self._down: set[Any] = set()
+        self._unsettled: set[str] = set()
         self._watching: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -61,13 +62,12 @@ class Pool:
             reason = str(error).strip().splitlines()[-1]
             raise OverloadedError("--ray", f"an actor could not start: {reason}") from error
         self.actors.append(actor)
-        self._of.clear()  # every stream chooses anew: the newcomer gets its share
         self._begin(self._watch(actor))
+        self._unsettle()
 
     def dismiss(self) -> None:
         """One fewer; its streams go to others."""
         actor = self.actors.pop()
-        self._of.clear()
         asyncio.get_running_loop().call_later(30.0, self._ray.kill, actor)  # steps under way end before
 
     def of(self, stream: str) -> Any:
@@ -77,6 +77,12 @@ class Pool:
             counts = Counter(self._of.values())
             self._of[stream] = min(well, key=lambda actor: counts[actor])
         return self._of[stream]
+
+    def rest(self, stream: str) -> None:
+        """Nothing of this stream is under way: others may do its steps from now on, if there is cause."""
+        if stream in self._unsettled:
+            self._unsettled.remove(stream)
+            self._of.pop(stream, None)
 
     def suspect(self, stream: str) -> None:
         """A step of this stream was lost, perhaps here: until its actor answers, others do what it did."""
@@ -102,8 +108,12 @@ class Pool:
             return False
         self._down.discard(actor)
         self._rescue()
-        self._of.clear()
+        self._unsettle()
         return True
+
+    def _unsettle(self) -> None:
+        """Who came gets its share, as soon as a stream rests: what is under way stays where a death is noticed."""
+        self._unsettled = set(self._of)
 
     def _rescue(self) -> None:
         """Streams whose actor is down go to one that is well, where there is one."""

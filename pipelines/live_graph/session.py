@@ -69,6 +69,10 @@ class Stages(Protocol):
         """Samples before this are not needed any more."""
         ...
 
+    def rest(self, stream: str) -> None:
+        """Nothing of this stream is under way: others may do its steps from now on."""
+        ...
+
     def moved(self, stream: str) -> None:
         """Something was lost: let others do this stream's steps."""
         ...
@@ -179,6 +183,7 @@ class Session:
 
     async def _stretch(self, begin: Checkpoint) -> Checkpoint | tuple[Caught, _UnderWay]:
         """The chunks up to the next checkpoint, several under way at once, or up to the stream's end."""
+        self._stages.rest(self.stream)
         hearing, reading = begin.hearing, begin.reading  # refs from the first step on
         number, stop = begin.number, begin.number + self._config.checkpoint
         under_way: deque[_UnderWay] = deque()

@@ -85,6 +85,9 @@ class PlainStages:
     def forget(self, stream: str, before: int) -> None:
         self._capture.forget(stream, before)
 
+    def rest(self, stream: str) -> None:
+        pass
+
     def moved(self, stream: str) -> None:
         self.losses += 1
 
