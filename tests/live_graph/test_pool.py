@@ -1,6 +1,7 @@
 """Which actor does a stream's steps while actors die, come back and hang. Ray is played by this process."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -53,7 +54,7 @@ def law(least: int, check: Callable[[Pool, list[Actor], list[str]], Awaitable[No
     """`check` with a pool, its actors, and the streams that were told of a loss."""
 
     async def run() -> None:
-        actors, lost = [Actor() for _ in range(least)], list[str]()
+        actors, lost = [Actor() for _ in range(least + 1)], list[str]()
         hired = iter(actors)
         made: Any = SimpleNamespace(remote=lambda: next(hired))
         ray = SimpleNamespace(
@@ -62,7 +63,7 @@ def law(least: int, check: Callable[[Pool, list[Actor], list[str]], Awaitable[No
         pool = Pool(ray, object, ActorConfig(least=least, most=least), GraphConfig(), lost.append)
         await pool.start()
         await settle()
-        await check(pool, actors, lost)
+        await check(pool, actors[:least], lost)
 
     asyncio.run(run())
 
@@ -149,3 +150,17 @@ def test_one_that_never_comes_back_is_left_out_and_asked_no_more() -> None:
         assert lost == ["a"]
 
     law(2, check)
+
+
+def test_who_is_hired_gets_a_share_of_the_streams_and_who_is_dismissed_has_none() -> None:
+    async def check(pool: Pool, actors: list[Actor], lost: list[str]) -> None:
+        assert {pool.of(name) for name in "abcd"} == {actors[0]}
+        await pool.hire()
+        for name in "abcd":
+            pool.rest(name)
+        assert Counter(pool.of(name) for name in "abcd") == dict.fromkeys(pool.actors, 2)
+        pool.dismiss()
+        assert {pool.of(name) for name in "abcd"} == {actors[0]}
+        assert lost == [], "what is under way ends before the dismissed one does"
+
+    law(1, check)
