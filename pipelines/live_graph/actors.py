@@ -4,10 +4,10 @@ import asyncio
 import os
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
-from asr.events import Event
-from asr.hearing import Heard, HearingState, Samples
-from asr.live import ReadingState
+from asr.hearing import Heard, Hearing, HearingState, Samples
+from asr.live import Reading, ReadingState
 from pipelines.live_graph.batching import Batcher
 from pipelines.live_graph.config import BatchConfig, ModelChoice
 from pipelines.live_graph.figures import Figures
@@ -18,12 +18,10 @@ warnings.filterwarnings(
 )  # what Ray hands over is read only; so are we
 
 
-class FeatureActor:
-    """Any stream's next chunk; keeps nothing of it."""
+class _Watched:
+    """What a pool asks of every actor."""
 
-    def __init__(self, choice: ModelChoice, batch: BatchConfig) -> None:
-        self._features = Features(choice)
-        self._step = Batcher(self._features.step_many, batch, Figures("features").observe)
+    _step: Batcher[Any, Any]
 
     async def ready(self) -> int:
         """The process's number, once it can work."""
@@ -34,7 +32,17 @@ class FeatureActor:
         """Until this process ends: who waits for it knows at once."""
         await asyncio.Event().wait()
 
-    async def step(self, state: HearingState, samples: Samples) -> tuple[HearingState, list[Heard]]:
+
+class FeatureActor(_Watched):
+    """Any stream's next chunk; keeps nothing of it."""
+
+    _step: Batcher[tuple[HearingState, Samples], Hearing]
+
+    def __init__(self, choice: ModelChoice, batch: BatchConfig) -> None:
+        self._features = Features(choice)
+        self._step = Batcher(self._features.step_many, batch, Figures("features").observe)
+
+    async def step(self, state: HearingState, samples: Samples) -> Hearing:
         """One stream's samples; batched with those of others."""
         return await self._step((state, samples))
 
@@ -43,21 +51,14 @@ class FeatureActor:
         return self._features.finish(state)
 
 
-class RecognizerActor:
+class RecognizerActor(_Watched):
     """Holds the weights. A stream's state arrives and leaves with every call."""
+
+    _step: Batcher[tuple[ReadingState, Sequence[Heard]], Reading]
 
     def __init__(self, choice: ModelChoice, batch: BatchConfig) -> None:
         self._step = Batcher(Reader(choice).step_many, batch, Figures("recognizer").observe)
 
-    async def ready(self) -> int:
-        """The process's number, once it can work."""
-        await self._step.rest()
-        return os.getpid()
-
-    async def stay(self) -> None:
-        """Until this process ends: who waits for it knows at once."""
-        await asyncio.Event().wait()
-
-    async def step(self, state: ReadingState, heard: Sequence[Heard]) -> tuple[ReadingState, list[Event]]:
+    async def step(self, state: ReadingState, heard: Sequence[Heard]) -> Reading:
         """What was heard of one stream; batched with those of others."""
         return await self._step((state, heard))

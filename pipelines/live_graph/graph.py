@@ -92,7 +92,7 @@ class Graph:
     async def _get(self, ref: Ref, patient: bool = False) -> Any:
         errors = self._ray.exceptions
         try:
-            return await asyncio.wait_for(_value(ref), None if patient else self._config.patience_s)
+            return await asyncio.wait_for(ref, None if patient else self._config.patience_s)
         except TimeoutError:
             raise LostError(f"no answer in {self._config.patience_s:.0f} s") from None
         except errors.RayTaskError as error:
@@ -141,7 +141,3 @@ class Graph:
         """End all actors."""
         for actor in [self.capture, self.output, *self.features.actors, *self.recognizers.actors]:
             self._ray.kill(actor)
-
-
-async def _value(ref: Any) -> Any:
-    return await ref

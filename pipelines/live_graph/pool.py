@@ -54,7 +54,7 @@ class Pool:
         """One more, ready."""
         actor = self._actor.remote(*self._arguments)
         try:
-            await asyncio.wait_for(_value(actor.ready.remote()), _START_S)
+            await asyncio.wait_for(actor.ready.remote(), _START_S)
         except TimeoutError:
             self._ray.kill(actor)
             raise OverloadedError("--ray", f"no actor could start in {_START_S:.0f} s; is the cluster full?") from None
@@ -140,7 +140,3 @@ class Pool:
     def may_shrink(self) -> bool:
         """Whether one fewer is allowed."""
         return len(self.actors) > self._config.least
-
-
-async def _value(ref: Any) -> Any:
-    return await ref
