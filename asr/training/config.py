@@ -69,15 +69,21 @@ class TrainingConfig:
     keep: int = 2  # checkpoints, beside the best
 
     def __post_init__(self) -> None:
-        if self.precision not in ("auto", "bf16", "fp32"):
-            raise ConfigError("precision", f"expected auto, bf16 or fp32, got {self.precision!r}")
+        check_precision(self.precision)
         if self.model.bins != self.features.size:
             raise ConfigError("model.bins", f"expected the features' {self.features.size}, got {self.model.bins}")
         if not self.data.train:
             raise ConfigError("data.train", "expected at least one manifest; there is nothing to train on")
 
-    def uses_bf16(self, device: torch.device) -> bool:
-        """Whether steps run in bf16. Without its instructions a CPU is fifty times slower in it."""
-        if self.precision != "auto":
-            return self.precision == "bf16"
-        return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
+
+def check_precision(precision: str) -> None:
+    """Raises ConfigError."""
+    if precision not in ("auto", "bf16", "fp32"):
+        raise ConfigError("precision", f"expected auto, bf16 or fp32, got {precision!r}")
+
+
+def trains_in_bf16(precision: str, device: torch.device) -> bool:
+    """Whether steps of a run at `precision` run in bf16. Without its instructions a CPU is fifty times slower in it."""
+    if precision != "auto":
+        return precision == "bf16"
+    return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())

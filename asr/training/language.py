@@ -22,7 +22,7 @@ from asr.lm.perplexity import recurrent_perplexity
 from asr.lm.recurrent import BOUNDARY, LanguageModel, RecurrentLM, RecurrentLMConfig, save_language_model
 from asr.lm.sentences import Places, Sentences
 from asr.model.units import SubwordUnits, load_units
-from asr.training.config import OptimiserConfig
+from asr.training.config import OptimiserConfig, check_precision, trains_in_bf16
 from asr.training.interrupting import deferred_interrupt
 from asr.training.parallel import Group
 from asr.training.state import RunState, load_state, newest_state, save_newest
@@ -42,12 +42,14 @@ class LanguageTraining:
     longest: int = 120  # tokens of a sentence; the rest of a longer one is left out
     pool: int = 4096  # sentences that are drawn and sorted by length together
     held_out: int = 1000  # one line in so many is not trained on and measures perplexity
+    precision: str = "auto"  # auto: bf16 where the hardware multiplies it, else fp32
     seed: int = 1
     save_every: int = 500  # steps
     evaluate_every: int = 500
     keep: int = 2  # checkpoints
 
     def __post_init__(self) -> None:
+        check_precision(self.precision)
         if not self.texts:
             raise ConfigError("texts", "expected at least one text; there is nothing to train on")
         if self.tokens < self.longest:
@@ -86,6 +88,7 @@ class LanguageRun:
         if not isinstance(units, SubwordUnits):
             raise ConfigError("units", f"expected the subword.model of a bundle in {config.units}")
         self.config, self.folder, self.units = config, folder, units
+        self.bf16 = trains_in_bf16(config.precision, torch.device("cpu"))
         folder.mkdir(parents=True, exist_ok=True)
         self.sentences = Sentences(read_lines(config.texts))
         self.learned, held = self.sentences.split(config.held_out)
@@ -132,7 +135,8 @@ class LanguageRun:
         rate = self.config.optimiser.rate_at(self.state.step)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss = sentence_loss(model, batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            loss = sentence_loss(model, batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.optimiser.clip_norm)

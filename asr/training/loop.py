@@ -23,7 +23,7 @@ from asr.features.spectral import extract
 from asr.model.acoustic import AcousticModel
 from asr.model.bundle import Bundle, load_bundle, save_bundle
 from asr.model.units import Units, build_units, load_units, save_units
-from asr.training.config import TrainingConfig
+from asr.training.config import TrainingConfig, trains_in_bf16
 from asr.training.interrupting import deferred_interrupt
 from asr.training.loss import ctc_losses, total_loss
 from asr.training.parallel import Group
@@ -55,7 +55,7 @@ class TrainingRun:
         torch.manual_seed(config.seed)
         self.config, self.folder, self.device = config, folder, torch.device(device)
         self.group = Group.current()
-        self.bf16 = config.uses_bf16(self.device)
+        self.bf16 = trains_in_bf16(config.precision, self.device)
         folder.mkdir(parents=True, exist_ok=True)
         initial = None if config.initial is None else load_bundle(config.initial)
         self.units = self._units() if initial is None else initial.units

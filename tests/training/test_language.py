@@ -82,11 +82,22 @@ def test_sentences_come_back_as_they_were_without_the_empty_ones() -> None:
     assert sentences.split(0)[1].size == 0
 
 
+def test_bf16_learns_what_fp32_learns(config: LanguageTraining, tmp_path: Path) -> None:
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        run = LanguageRun(replace(config, precision=precision), tmp_path / precision)
+        losses[precision] = [run.advance().loss for _ in range(8)]
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
+
+
 def test_bad_settings_and_a_damaged_state_are_named(config: LanguageTraining, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="longest sentence"):
         replace(config, tokens=10)
     with pytest.raises(ConfigError, match="at least one text"):
         replace(config, texts=[])
+    with pytest.raises(ConfigError, match="bf16 or fp32, got 'fp16'"):
+        replace(config, precision="fp16")
     run = LanguageRun(config, tmp_path / "run")
     run.advance()
     run.save()
