@@ -35,12 +35,16 @@ class BatchConfig:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Padded features (B, T, F), lengths (B,) in frames, and by kind of units each stream's tokens, None if unknown."""
+    """Padded features (B, T, F), lengths (B,) in frames, and by kind of units each stream's tokens, None if unknown.
+
+    `masked_again`: the same features under other masks, where the training asks for two views.
+    """
 
     features: Tensor
     lengths: Tensor
     targets: dict[str, list[list[int] | None]]
     seconds: float
+    masked_again: Tensor | None = None
 
 
 def plan_epoch(examples: Sequence[Example], config: BatchConfig, *, seed: int, epoch: int) -> list[list[int]]:
@@ -112,30 +116,36 @@ class TrainingBatches(Dataset[Batch]):
         rooms: ClipStore,
         mean: Tensor,
         seed: tuple[int, int],
+        two_views: bool = False,
     ) -> None:
         self._examples, self._plan, self._units = examples, plan, units
         self._features, self._augmentation = features, augmentation
         self._noises, self._rooms = noises, rooms
-        self._mean, self._seed = mean, seed
+        self._mean, self._seed, self._views = mean, seed, 2 if two_views else 1
 
     def __len__(self) -> int:
         return len(self._plan)
 
     def __getitem__(self, index: int) -> Batch:
         chosen = [self._examples[i] for i in self._plan[index]]
-        frames = [self._frames(example, index, place) for place, example in enumerate(chosen)]
-        lengths = torch.tensor([len(x) for x in frames])
-        padded = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
+        views = [self._frames(example, index, place) for place, example in enumerate(chosen)]
+        lengths = torch.tensor([len(x[0]) for x in views])
+        padded = [
+            torch.nn.utils.rnn.pad_sequence(list(frames), batch_first=True) for frames in zip(*views, strict=True)
+        ]
         targets = {name: [units.encode(x.text) for x in chosen] for name, units in self._units.items()}
-        return Batch(padded, lengths, targets, float(lengths.sum()) * self._features.hop / self._features.sample_rate)
+        seconds = float(lengths.sum()) * self._features.hop / self._features.sample_rate
+        return Batch(padded[0], lengths, targets, seconds, padded[1] if len(padded) > 1 else None)
 
-    def _frames(self, example: Example, index: int, place: int) -> Tensor:
+    def _frames(self, example: Example, index: int, place: int) -> list[Tensor]:
+        """The features of each view: the same sound, masked each time anew."""
         samples = read_training_audio(example.audio)
         if self._augmentation is None:
-            return extract(self._features, torch.from_numpy(samples))
+            return [extract(self._features, torch.from_numpy(samples))]
         rng = np.random.default_rng([*self._seed, index, place])
         samples = augment_samples(self._augmentation, samples, noises=self._noises, rooms=self._rooms, rng=rng)  # type: ignore[arg-type]
-        return mask_features(self._augmentation, extract(self._features, torch.from_numpy(samples)), self._mean, rng)
+        frames = extract(self._features, torch.from_numpy(samples))
+        return [mask_features(self._augmentation, frames, self._mean, rng) for _ in range(self._views)]
 
 
 def read_training_audio(path: Path) -> Samples:

@@ -59,6 +59,7 @@ class TrainingConfig:
     model: AcousticConfig = field(default_factory=AcousticConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     windowed: WindowedConfig | None = None  # training for latency control: after the full pass has learned
+    consistency: float = 0.0  # weight of what two views of a batch, masked differently, disagree on; 0: one view
     augmentation: AugmentationConfig | None = field(default_factory=AugmentationConfig)
     augment_from_epoch: int = 1  # CTC takes off sooner on clean, short speech
     initial: Path | None = None  # a bundle whose weights and units the run begins with
@@ -72,6 +73,10 @@ class TrainingConfig:
         check_precision(self.precision)
         if self.model.bins != self.features.size:
             raise ConfigError("model.bins", f"expected the features' {self.features.size}, got {self.model.bins}")
+        if self.consistency < 0 or (self.consistency > 0 and self.augmentation is None):
+            raise ConfigError(
+                "consistency", f"expected 0, or a weight above it with augmentation, got {self.consistency}"
+            )
         if not self.data.train:
             raise ConfigError("data.train", "expected at least one manifest; there is nothing to train on")
 

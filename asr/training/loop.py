@@ -24,6 +24,7 @@ from asr.model.acoustic import AcousticModel
 from asr.model.bundle import Bundle, load_bundle, save_bundle
 from asr.model.units import Units, build_units, load_units, save_units
 from asr.training.config import TrainingConfig, trains_in_bf16
+from asr.training.consistency import disagreement
 from asr.training.interrupting import deferred_interrupt
 from asr.training.loss import ctc_losses, total_loss
 from asr.training.parallel import Group
@@ -205,23 +206,29 @@ class TrainingRun:
             rooms=self.rooms,
             mean=self.state.model.mean.cpu(),
             seed=(self.config.seed, self.state.epoch),
+            two_views=augmented and self.config.consistency > 0,
         )
         self._batches = load_batches(batches, self.state.batch, self.config.data.workers)
         self._left = size - self.state.batch
 
     def _losses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Each head's CTC loss, of the full pass or of windows; for windows, what pulls them to the full pass."""
+        """Each head's CTC loss, of the full pass or of windows; what pulls windows to it, or two views together."""
         model, features, lengths = self.state.model, batch.features.to(self.device), batch.lengths.to(self.device)
+        targets = {name: batch.targets[head.units] for name, head in self.config.model.heads.items()}
         options = self.config.windowed
         windows = options.draw(seed=self.config.seed, step=self.state.step) if options else None
+        if windows is None and batch.masked_again is not None:
+            features, lengths = torch.cat([features, batch.masked_again.to(self.device)]), lengths.repeat(2)
+            targets = {name: labels * 2 for name, labels in targets.items()}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             with torch.set_grad_enabled(windows is None):  # beside windows the full pass is only looked up to
                 encoded = model(features, lengths)
             windowed = encode_windowed(model, features, lengths, windows) if windows else None
-        targets = {name: batch.targets[head.units] for name, head in self.config.model.heads.items()}
-        if windowed is None or options is None:
+        if windowed is not None and options is not None:
+            return ctc_losses(windowed, targets), options.pull * divergence(windowed, encoded)
+        if batch.masked_again is None:
             return ctc_losses(encoded, targets), None
-        return ctc_losses(windowed, targets), options.pull * divergence(windowed, encoded)
+        return ctc_losses(encoded, targets), self.config.consistency * disagreement(self.config.model, encoded, targets)
 
     def _log(self, progress: Progress) -> None:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:

@@ -33,8 +33,15 @@ def _ctc(log_probs: Tensor, lengths: Tensor, targets: list[list[int] | None]) ->
         reduction="sum",
         zero_infinity=True,
     )
-    # Speech has a label in every second to fifth frame; a batch of noise, with none, must not weigh without bound.
-    return loss / max(1, int(sizes.sum()), int(lengths[known].sum()) // 10)
+    return loss / label_count(lengths[known], [targets[i] for i in known])
+
+
+def label_count(lengths: Tensor, targets: list[list[int] | None]) -> int:
+    """Labels of all streams; a tenth of their frames, where labels are fewer.
+
+    Speech has a label in every second to fifth frame; a batch of noise, with none, must not weigh without bound.
+    """
+    return max(1, sum(len(labels or ()) for labels in targets), int(lengths.sum()) // 10)
 
 
 def total_loss(config: AcousticConfig, losses: dict[str, Tensor]) -> Tensor:

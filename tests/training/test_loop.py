@@ -39,9 +39,11 @@ def small_training(
     workers: int = 0,
     windowed: WindowedConfig | None = None,
     initial: Path | None = None,
+    consistency: float = 0.0,
 ) -> TrainingConfig:
     return TrainingConfig(
         windowed=windowed,
+        consistency=consistency,
         initial=initial,
         data=DataConfig(train={manifest: 1.5}, workers=workers, batches=BatchConfig(seconds=3.0)),
         model=small_config(cell=cell, dropout=dropout),
@@ -50,11 +52,13 @@ def small_training(
     )
 
 
-@pytest.mark.parametrize(("workers", "windowed"), [(0, None), (1, None), (0, WindowedConfig())])
+@pytest.mark.parametrize(
+    ("workers", "windowed", "consistency"), [(0, None, 0.0), (1, None, 0.2), (0, WindowedConfig(), 0.2)]
+)
 def test_ten_steps_are_five_then_saved_loaded_and_five_more(
-    tmp_path: Path, workers: int, windowed: WindowedConfig | None
+    tmp_path: Path, workers: int, windowed: WindowedConfig | None, consistency: float
 ) -> None:
-    config = small_training(tone_manifest(tmp_path), workers=workers, windowed=windowed)
+    config = small_training(tone_manifest(tmp_path), workers=workers, windowed=windowed, consistency=consistency)
     straight = TrainingRun(config, tmp_path / "straight")
     losses = [straight.advance().losses for _ in range(10)]
 
