@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from asr.model.acoustic import AcousticConfig, Encoded
-from asr.training.loss import label_count
+from asr.training.loss import kl_divergence, label_count
 
 
 def disagreement(config: AcousticConfig, encoded: Encoded, targets: dict[str, list[list[int] | None]]) -> Tensor:
@@ -20,19 +20,9 @@ def disagreement(config: AcousticConfig, encoded: Encoded, targets: dict[str, li
     count too.
     """
     half = len(encoded.lengths) // 2
-    lengths = encoded.lengths[:half]
-    inside = torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]
-    terms = [
-        config.heads[head].weight
-        * _symmetric(log_probs[:half][inside], log_probs[half:][inside])
-        / label_count(lengths, targets[head][:half])
-        for head, log_probs in encoded.log_probs.items()
-    ]
+    lengths, terms = encoded.lengths[:half], list[Tensor]()
+    for head, log_probs in encoded.log_probs.items():
+        a, b = log_probs[:half], log_probs[half:]
+        apart = 0.5 * (kl_divergence(a, b, lengths) + kl_divergence(b, a, lengths))
+        terms.append(config.heads[head].weight * apart / label_count(lengths, targets[head][:half]))
     return torch.stack(terms).sum()
-
-
-def _symmetric(a: Tensor, b: Tensor) -> Tensor:
-    """(N, V) log-probabilities each."""
-    divergence = torch.nn.functional.kl_div
-    there = divergence(a, b.detach(), reduction="sum", log_target=True)
-    return 0.5 * (there + divergence(b, a.detach(), reduction="sum", log_target=True))

@@ -44,6 +44,12 @@ def label_count(lengths: Tensor, targets: list[list[int] | None]) -> int:
     return max(1, sum(len(labels or ()) for labels in targets), int(lengths.sum()) // 10)
 
 
+def kl_divergence(log_probs: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
+    """KL(target ‖ log_probs) summed over each stream's own frames; only `log_probs` is moved. (B, T', V) each, (B,)."""
+    inside = torch.arange(log_probs.shape[1], device=lengths.device) < lengths[:, None]
+    return torch.nn.functional.kl_div(log_probs[inside], target.detach()[inside], reduction="sum", log_target=True)
+
+
 def total_loss(config: AcousticConfig, losses: dict[str, Tensor]) -> Tensor:
     """The heads' losses, weighted as the model's config says."""
     return torch.stack([config.heads[head].weight * loss for head, loss in losses.items()]).sum()

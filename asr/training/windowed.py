@@ -17,6 +17,7 @@ from asr.errors import ConfigError
 from asr.model.acoustic import AcousticModel, Encoded
 from asr.model.latency import LatencyConfig
 from asr.model.recurrent import CellState, RecurrentLayer, run
+from asr.training.loss import kl_divergence
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,8 @@ def _centres(layer: RecurrentLayer, centres: Tensor) -> tuple[Tensor, CellState]
 
 def divergence(windowed: Encoded, full: Encoded) -> Tensor:
     """KL(full ‖ windowed) a frame, mean over heads: pulls the windows to the full pass, which is not moved."""
-    inside = torch.arange(windowed.lengths.max().item(), device=windowed.lengths.device) < windowed.lengths[:, None]
     terms = [
-        torch.nn.functional.kl_div(
-            log_probs[inside], full.log_probs[head].detach()[inside], reduction="sum", log_target=True
-        )
+        kl_divergence(log_probs, full.log_probs[head], windowed.lengths)
         for head, log_probs in windowed.log_probs.items()
     ]
-    return torch.stack(terms).mean() / inside.sum()
+    return torch.stack(terms).mean() / windowed.lengths.sum()
