@@ -72,7 +72,11 @@ def read_training_config(path: Path, changes: list[str]) -> "TrainingConfig":
         noise=data.noise and path.parent / data.noise,
         rooms=data.rooms and path.parent / data.rooms,
     )
-    return dataclasses.replace(settings, data=found, initial=settings.initial and path.parent / settings.initial)
+    against = settings.discriminative
+    if against:
+        against = dataclasses.replace(against, texts=[path.parent / text for text in against.texts])
+    initial = settings.initial and path.parent / settings.initial
+    return dataclasses.replace(settings, data=found, initial=initial, discriminative=against)
 
 
 class Reporter:

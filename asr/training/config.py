@@ -10,6 +10,7 @@ from asr.errors import ConfigError
 from asr.features.augmentation import AugmentationConfig
 from asr.features.spectral import FeatureConfig
 from asr.model.acoustic import AcousticConfig
+from asr.training.discriminative import DiscriminativeConfig
 from asr.training.windowed import WindowedConfig
 
 
@@ -59,6 +60,7 @@ class TrainingConfig:
     model: AcousticConfig = field(default_factory=AcousticConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     windowed: WindowedConfig | None = None  # training for latency control: after the full pass has learned
+    discriminative: DiscriminativeConfig | None = None  # once CTC has learned: against all other sequences of tokens
     consistency: float = 0.0  # weight of what two views of a batch, masked differently, disagree on; 0: one view
     augmentation: AugmentationConfig | None = field(default_factory=AugmentationConfig)
     augment_from_epoch: int = 1  # CTC takes off sooner on clean, short speech
@@ -76,6 +78,11 @@ class TrainingConfig:
         if self.consistency < 0 or (self.consistency > 0 and self.augmentation is None):
             raise ConfigError(
                 "consistency", f"expected 0, or a weight above it with augmentation, got {self.consistency}"
+            )
+        if self.discriminative and self.discriminative.head not in self.model.heads:
+            raise ConfigError(
+                "discriminative.head",
+                f"expected one of {', '.join(self.model.heads)}, got {self.discriminative.head!r}",
             )
         if not self.data.train:
             raise ConfigError("data.train", "expected at least one manifest; there is nothing to train on")

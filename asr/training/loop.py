@@ -20,11 +20,12 @@ from asr.data.batches import read_training_audio as read_audio
 from asr.data.manifest import Example, read_manifest
 from asr.errors import ConfigError
 from asr.features.spectral import extract
-from asr.model.acoustic import AcousticModel
+from asr.model.acoustic import AcousticModel, Encoded
 from asr.model.bundle import Bundle, load_bundle, save_bundle
 from asr.model.units import Units, build_units, load_units, save_units
 from asr.training.config import TrainingConfig, trains_in_bf16
 from asr.training.consistency import disagreement
+from asr.training.discriminative import SequenceLoss
 from asr.training.interrupting import deferred_interrupt
 from asr.training.loss import ctc_losses, total_loss
 from asr.training.parallel import Group
@@ -62,6 +63,10 @@ class TrainingRun:
         self.units = self._units() if initial is None else initial.units
         self.noises = ClipStore(config.data.noise)
         self.rooms = ClipStore(config.data.rooms, config.data.longest_room_s)
+        against = config.discriminative
+        self.sequences: SequenceLoss | None = None
+        if against:
+            self.sequences = SequenceLoss(against, self.units[config.model.heads[against.head].units])
         self.state = self._begin(initial)
         self._batches: Iterator[Batch] = iter(())
         self._left = 0
@@ -225,10 +230,15 @@ class TrainingRun:
                 encoded = model(features, lengths)
             windowed = encode_windowed(model, features, lengths, windows) if windows else None
         if windowed is not None and options is not None:
-            return ctc_losses(windowed, targets), options.pull * divergence(windowed, encoded)
+            return self._head_losses(windowed, targets), options.pull * divergence(windowed, encoded)
+        losses = self._head_losses(encoded, targets)
         if batch.masked_again is None:
-            return ctc_losses(encoded, targets), None
-        return ctc_losses(encoded, targets), self.config.consistency * disagreement(self.config.model, encoded, targets)
+            return losses, None
+        return losses, self.config.consistency * disagreement(self.config.model, encoded, targets)
+
+    def _head_losses(self, encoded: Encoded, targets: dict[str, list[list[int] | None]]) -> dict[str, Tensor]:
+        losses = ctc_losses(encoded, targets)
+        return losses if self.sequences is None else self.sequences.added_to(losses, encoded, targets)
 
     def _log(self, progress: Progress) -> None:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:

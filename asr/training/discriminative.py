@@ -1,0 +1,167 @@
+"""Discriminative sequence training: what was said against everything that could have been, under an n-gram of tokens.
+
+CTC asks only that the right sequence be likely. Here it must be likelier than the others when a language model has its
+say, as it will when words are searched: the criterion is log p(l*) - log Σ_l p(l), where p(l) = p_CTC(l | x) · p_LM(l).
+The sum over all sequences is exact: a forward pass through CTC's topology composed with a trigram of tokens.
+
+Lattice-free MMI: Povey et al. 2016. With CTC's topology (CTC-CRF): Xiang and Ou 2019.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from asr.errors import ConfigError
+from asr.lm.counting import read_lines
+from asr.model.acoustic import Encoded
+from asr.model.units import Units
+from asr.training.loss import label_count
+
+BEGIN = 0  # of a sentence, as a history; as a token 0 is the blank, which no sequence holds
+
+
+@dataclass(frozen=True)
+class DiscriminativeConfig:
+    """`head`'s loss becomes weight · MMI + ctc · CTC."""
+
+    head: str = "phoneme"
+    weight: float = 1.0
+    ctc: float = 0.1  # keeps the alignment from drifting
+    texts: list[Path] = field(default_factory=list)  # of the trigram, plain or .xz
+    every: int = 10  # of their lines, one in so many
+
+    def __post_init__(self) -> None:
+        if not self.texts or self.every < 1:
+            raise ConfigError("discriminative.texts", "expected texts to count trigrams in, and every 1 or more")
+
+
+class SequenceLoss:
+    """The trigram of a config's texts, and the loss under it."""
+
+    def __init__(self, config: DiscriminativeConfig, units: Units) -> None:
+        self.config = config
+        lines = islice(read_lines(config.texts), 0, None, config.every)
+        self.lm = trigram(filter(None, (units.encode(line.strip()) for line in lines)), len(units.tokens))
+
+    def added_to(
+        self, losses: dict[str, Tensor], encoded: Encoded, targets: dict[str, list[list[int] | None]]
+    ) -> dict[str, Tensor]:
+        """The heads' CTC losses with the one head's made discriminative: mean a label, as theirs are."""
+        head = self.config.head
+        if head not in losses:
+            return losses
+        each = mmi_loss(encoded.log_probs[head], encoded.lengths, targets[head], self.lm)
+        mean = each.sum() / label_count(encoded.lengths, targets[head])
+        return losses | {head: self.config.weight * mean + self.config.ctc * losses[head]}
+
+
+def trigram(sequences: Iterable[list[int]], size: int) -> Tensor:
+    """p(q | i, j) as (V, V, V), smoothed as Witten and Bell 1991; nothing for the blank."""
+    counts = torch.zeros(size**3)
+    for ids in sequences:
+        x = torch.tensor([BEGIN, BEGIN, *ids])
+        counts += torch.bincount((x[:-2] * size + x[1:-1]) * size + x[2:], minlength=size**3)
+    triples = counts.view(size, size, size)
+    lower = torch.ones(size) / (size - 1)
+    lower[0] = 0.0
+    for table in (triples.sum((0, 1)), triples.sum(0), triples):
+        kinds = (table > 0).sum(-1, keepdim=True).clamp_min(1)
+        lower = (table + kinds * lower) / (table.sum(-1, keepdim=True) + kinds)
+    return lower
+
+
+def mmi_loss(log_probs: Tensor, lengths: Tensor, targets: list[list[int] | None], lm: Tensor) -> Tensor:
+    """-log of the share of what was said in all that could have been; (B, T', V), (B,) -> (B,).
+
+    Zero where the text is unknown or has more tokens than its frames can hold. `lm`: as `trigram` gives it.
+    """
+    known = [i for i, ids in enumerate(targets) if ids is not None and _frames_needed(ids) <= int(lengths[i])]
+    labels = [targets[i] or [] for i in known]
+    losses = log_probs.new_zeros(len(targets))
+    if not known:
+        return losses
+    found, frames = log_probs[known], lengths[known]
+    ctc = torch.nn.functional.ctc_loss(
+        found.transpose(0, 1),
+        torch.tensor([i for ids in labels for i in ids], dtype=torch.long, device=found.device),
+        frames,
+        torch.tensor([len(ids) for ids in labels], device=found.device),
+        reduction="none",
+    )
+    prior = torch.stack([_log_prior(ids, lm) for ids in labels]).to(found.device)
+    return losses.index_put((torch.tensor(known, device=found.device),), ctc - prior + log_total(found, frames, lm))
+
+
+def _frames_needed(ids: list[int]) -> int:
+    return len(ids) + sum(a == b for a, b in pairwise(ids))
+
+
+def _log_prior(ids: list[int], lm: Tensor) -> Tensor:
+    x = torch.tensor([BEGIN, BEGIN, *ids])
+    return lm[x[:-2], x[1:-1], x[2:]].log().sum()
+
+
+def log_total(log_probs: Tensor, lengths: Tensor, lm: Tensor) -> Tensor:
+    """log Σ_l p_CTC(l | x) · p_LM(l) over all token sequences. (B, T, V), (B,), (V, V, V) -> (B,)."""
+    total: Tensor = _LogTotal.apply(log_probs, lengths, lm.to(log_probs))  # type: ignore[no-untyped-call]
+    return total
+
+
+class _LogTotal(torch.autograd.Function):
+    """A state is a history (i, j) and whether the last frame said j or blank; laid out [j, stream, i].
+
+    Probabilities are scaled to sum to one in each frame; the scales' logs make the result. The gradient is the share
+    of all paths that say a token in a frame.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, log_probs: Tensor, lengths: Tensor, lm: Tensor) -> Tensor:
+        streams, frames, size = log_probs.shape
+        inside = torch.arange(frames, device=log_probs.device) < lengths[:, None]
+        said = torch.where(inside[..., None], log_probs.exp(), torch.eye(size)[0].to(log_probs))  # padding: blank
+        said = said.permute(1, 2, 0)[..., None].contiguous()  # [t, q, stream, 1]
+        enter = lm.transpose(0, 1).contiguous()  # [j, i, q]
+        again = _doubled(lm)
+        states = log_probs.new_zeros(frames + 1, 2, size, streams, size)  # before each frame: last said j; then blank
+        states[0, 1, BEGIN, :, BEGIN] = 1.0
+        scales = log_probs.new_empty(frames, streams)
+        for t in range(frames):
+            spoken, either = states[t, 0], states[t].sum(0)
+            entered = torch.bmm(either, enter)  # [j, stream, q]
+            entered.diagonal(dim1=0, dim2=2).sub_((spoken * again).sum(2).T)  # straight from j to j is no new j
+            torch.add(entered.permute(2, 1, 0), spoken, out=states[t + 1, 0])
+            states[t + 1, 0] *= said[t]
+            torch.mul(either, said[t, 0], out=states[t + 1, 1])
+            scales[t] = states[t + 1].sum((0, 1, 3))
+            states[t + 1] /= scales[t, :, None]
+        ctx.save_for_backward(states, said, scales, lm, inside)
+        return scales.log().sum(0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
+        states, said, scales, lm, inside = ctx.saved_tensors
+        leave, again = lm.permute(1, 2, 0).contiguous(), _doubled(lm)  # [j, q, i]
+        shares = torch.empty_like(said[..., 0])  # [t, q, stream]
+        spoken, silent = torch.ones_like(states[0, 0]), torch.ones_like(states[0, 1])  # what follows a state is worth
+        for t in reversed(range(len(said))):
+            shares[t] = (states[t + 1, 0] * spoken).sum(2)
+            shares[t, 0] = (states[t + 1, 1] * silent).sum((0, 2))
+            spoken = spoken * (said[t] / scales[t, :, None])
+            silent = silent * (said[t, 0] / scales[t, :, None])
+            entered = spoken.permute(2, 1, 0)  # [j, stream, q]
+            silent = silent + torch.bmm(entered, leave)
+            spoken = spoken + silent - again * entered.diagonal(dim1=0, dim2=2).T[..., None]
+        shares /= shares.sum(1, keepdim=True)
+        return shares.permute(2, 0, 1) * inside[..., None] * slope[:, None, None], None, None
+
+
+def _doubled(lm: Tensor) -> Tensor:
+    """p(j | i, j) as [j, 1, i]."""
+    return lm.diagonal(dim1=1, dim2=2).T[:, None].contiguous()
