@@ -57,13 +57,17 @@ def build(
 
 @app.command()
 def pack(
-    arpa: Annotated[Path, typer.Argument(help="an ARPA file")],
-    out: Annotated[Path, typer.Option(help="the .npz to write, a tenth of its size")],
+    model: Annotated[Path, typer.Argument(help="an ARPA file, or a recurrent model's .safetensors")],
+    out: Annotated[Path, typer.Option(help="the .npz or .safetensors to write: a tenth, a quarter of its size")],
 ) -> None:
-    """An n-gram model as the decoder reads it: scores in 8 bit."""
+    """A language model as the decoder reads it: scores, weights in 8 bit."""
     from asr.lm.automaton import read_arpa, save_ngrams
+    from asr.lm.recurrent import is_language_model, load_language_model, save_language_model
 
-    save_ngrams(read_arpa(arpa), out)
+    if is_language_model(model):
+        save_language_model(load_language_model(model), out, storage="int8")
+    else:
+        save_ngrams(read_arpa(model), out)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
 
 

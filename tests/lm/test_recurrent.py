@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.rescoring import rescore_by_language
@@ -21,6 +22,7 @@ from asr.lm.recurrent import (
 from asr.lm.sampling import sample
 from asr.model.recurrent import Cell
 from asr.model.units import SubwordUnits
+from pipelines.command import app
 
 TEXT = ["the cat sat on the mat", "the dog sat", "a cat", "the cat ran", "on and on the dog ran"] * 20
 UNITS = SubwordUnits.train(TEXT, 30)
@@ -79,6 +81,10 @@ def test_eight_bits_on_disk_and_in_use_change_scores_little(tmp_path: Path) -> N
     assert loaded.units.tokens == UNITS.tokens
     torch.testing.assert_close(loaded.score(texts), model.score(texts), rtol=0.01, atol=0.05)
     torch.testing.assert_close(loaded.quantised().score(texts), model.score(texts), rtol=0.02, atol=0.1)
+    save_language_model(model, tmp_path / "whole.safetensors")
+    packed = ["lm", "pack", str(tmp_path / "whole.safetensors"), "--out", str(tmp_path / "packed.safetensors")]
+    assert CliRunner().invoke(app, packed).exit_code == 0
+    assert (tmp_path / "packed.safetensors").read_bytes() == (tmp_path / "lm.safetensors").read_bytes()
     (tmp_path / "lm.safetensors").write_bytes(b"nonsense")
     with pytest.raises(CheckpointError, match="recurrent language model"):
         load_language_model(tmp_path / "lm.safetensors")
