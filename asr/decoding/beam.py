@@ -18,22 +18,15 @@ from asr.decoding.confidence import ConfidenceWeights
 from asr.decoding.hotwords import Door, Doors, Emissions, Hotword, spellings_of
 from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.lexicon import Lexicon, Spelling, token_ids
-from asr.decoding.search import (
-    BLANK,
-    NONE,
-    Fixed,
-    advance,
-    begin_beam,
-    begin_trace,
-    labels_of,
-    path_of,
-    scores_after,
-)
+from asr.decoding.nbest import best_paths
+from asr.decoding.paths import NONE, begin_history, labels_of, path_of
+from asr.decoding.search import BLANK, Fixed, advance, begin_beam, scores_after
 from asr.decoding.trie import build_trie
 from asr.errors import CheckpointError, ConfigError
 from asr.lm.automaton import END, load_ngrams
 
-Tokens = np.ndarray[tuple[int, int], np.dtype[np.int32]]  # (n, 4), as `path_of` gives them
+Sums = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+Tokens = np.ndarray[tuple[int, int], np.dtype[np.int32]]  # (n, 4 or more), as `path_of` gives them
 
 
 @dataclass(frozen=True)
@@ -182,7 +175,7 @@ class BeamSearch:
         """`width`: that of finals where None."""
         self._decoder, self._width = decoder, width or decoder.config.finals
         self._fixed = decoder.fixed(self._width)
-        self._beam, self._trace, self._used = begin_beam(decoder.ngrams.start), begin_trace(), 0
+        self._beam, self._history = begin_beam(decoder.ngrams.start), begin_history()
         self._seen, self._sure = 0, False  # frames so far; whether the last was blank for sure
         self._frames = np.zeros(0, np.int64)  # of those that are searched, their numbers
         self._emissions = np.zeros((0, 0), np.float32)  # and what they say
@@ -199,9 +192,7 @@ class BeamSearch:
         if len(wide):
             most = min(self._width.beam_size_token + decoder.doors.columns, wide.shape[1])
             floors = np.partition(wide, -most, axis=1)[:, -most]
-            self._beam, self._trace, self._used = advance(
-                self._fixed, self._beam, self._trace, self._used, wide, floors, len(self._frames)
-            )
+            self._beam, self._history = advance(self._fixed, self._beam, self._history, wide, floors, len(self._frames))
             self._emissions = np.concatenate([self._emissions.reshape(-1, emissions.shape[1]), emissions[kept]])
         self._frames = np.concatenate([self._frames, self._seen + kept])
         self._seen, self._sure = self._seen + len(emissions), bool(sure[-1])
@@ -213,30 +204,26 @@ class BeamSearch:
         best = int(np.argmax(scores))
         alive = np.concatenate([beam.blank_trace[beam.blank > -np.inf], beam.sound_trace[beam.sound > -np.inf]])
         entry, end = self._way(best)
-        rows = labels_of(self._trace, np.concatenate([[entry], np.unique(alive)]).astype(np.int32))
+        rows = labels_of(self._history.trace, np.concatenate([[entry], np.unique(alive)]).astype(np.int32))
         said = int((rows[0] != NONE).sum())
         differs = (rows[1:, :said] != rows[0, :said]).any(axis=0)
         shared = int(np.argmax(differs)) if differs.any() else said
         count = sum(len(labels[label].words) for label in rows[0, :shared])
-        return self._hypothesis(entry, end, float(scores[best])), count
+        path = path_of(self._history.trace, entry, end)
+        return self._hypothesis(path, float(scores[best]), self._sums()), count
 
     def finish(self) -> list[Hypothesis]:
         """Readings of all that was fed, the best first; one without words where nothing is heard."""
         scores, config = self._final_scores(), self._decoder.config
         places = np.flatnonzero(scores > -np.inf)
-        ways = [self._way(int(i)) for i in places]
-        rows = labels_of(self._trace, np.array([entry for entry, _ in ways], np.int32))
-        best: dict[tuple[int, ...], int] = {}
-        for i in np.lexsort([places, -scores[places]]).tolist():
-            best.setdefault(tuple(rows[i][rows[i] != NONE].tolist()), i)
-        order = sorted(best, key=lambda labels: (-scores[places[best[labels]]], labels))
+        ways = np.array([self._way(int(i)) for i in places], np.int32).reshape(-1, 2)
         count, kept = max(config.rescored, config.alternatives + 1), dict[str, Hypothesis]()
-        for labels in order:
-            i = best[labels]
-            hypothesis = self._hypothesis(*ways[i], float(scores[places[i]]))
-            kept.setdefault(hypothesis.text, hypothesis)  # a phrase may say what its words say
-            if len(kept) == count:
-                break
+        if len(places):
+            found = best_paths(self._history, ways[:, 0], ways[:, 1], scores[places], count, self._width.beam_threshold)
+            sums = self._sums()
+            for path, score in zip(*found, strict=True):
+                hypothesis = self._hypothesis(path, score, sums)
+                kept.setdefault(hypothesis.text, hypothesis)  # a phrase may say what its words say
         return sorted(kept.values(), key=lambda x: (-x.score, x.text)) or [Hypothesis((), 0.0)]
 
     def _final_scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -255,31 +242,41 @@ class BeamSearch:
             return int(beam.sound_trace[i]), int(beam.sound_end[i])
         return int(beam.blank_trace[i]), int(beam.blank_end[i])
 
-    def _hypothesis(self, entry: int, end: int, score: float) -> Hypothesis:
-        path = path_of(self._trace, entry, end)
+    def _hypothesis(self, path: Tokens, score: float, sums: Sums) -> Hypothesis:
         path[:, 0] = self._decoder.doors.sound(path[:, 0].tolist())
-        words: list[HeardWord] = []
+        spans: list[tuple[str, int, int]] = []
         first = 0
-        for i in np.flatnonzero(path[:, 1] != NONE).tolist():
-            words += self._words(path[first : i + 1])
-            first = i + 1
-        return Hypothesis(tuple(words), score)
+        for last in (1 + np.flatnonzero(path[:, 1] != NONE)).tolist():
+            spans += self._spans(path, first, last)
+            first = last
+        return Hypothesis(self._heard(path, spans, sums), score)
 
-    def _words(self, path: Tokens) -> list[HeardWord]:
-        """The words of one label from its tokens."""
-        label = self._decoder.labels[path[-1, 1]]
-        apart = (path[1:, 0] != path[:-1, 0]) | (path[1:, 2] != path[:-1, 3])
+    def _spans(self, path: Tokens, first: int, last: int) -> list[tuple[str, int, int]]:
+        """The words of one label with their rows [first, last)."""
+        label = self._decoder.labels[path[last - 1, 1]]
+        if not label.ends:
+            return [(label.words[0], first, last)]
+        rows = path[first:last]
+        apart = (rows[1:, 0] != rows[:-1, 0]) | (rows[1:, 2] != rows[:-1, 3])
         begins = [0, *(1 + np.flatnonzero(apart)).tolist()]  # a door and its own phoneme behind it are one token
         inner = [begins[min(n, len(begins) - 1)] for n in label.ends]
-        spans = zip(label.words, pairwise([0, *inner, len(path)]), strict=True)
-        return [self._word(word, path[i:j] if j > i else path[i : i + 1]) for word, (i, j) in spans]
+        spans = zip(label.words, pairwise([0, *inner, len(rows)]), strict=True)
+        return [(word, first + i, first + max(j, i + 1)) for word, (i, j) in spans]
 
-    def _word(self, word: str, path: Tokens) -> HeardWord:
-        """`confidence`: the geometric mean of its tokens' probabilities over their frames."""
-        start, end = int(path[0, 2]), int(path[-1, 3])
-        said = [self._emissions[first:last, token] for token, _, first, last in path.tolist()]
-        sureness = exp(float(np.concatenate(said).mean()))
-        return HeardWord(word, int(self._frames[start]), int(self._frames[end - 1]) + 1, sureness)
+    def _heard(self, path: Tokens, spans: Sequence[tuple[str, int, int]], sums: Sums) -> tuple[HeardWord, ...]:
+        """`confidence`: the geometric mean of a word's tokens' probabilities over their frames."""
+        token, start, end = path[:, 0], path[:, 2], path[:, 3]
+        said = np.cumsum([0.0, *(sums[end, token] - sums[start, token])]).tolist()
+        frames = np.cumsum([0, *(end - start)]).tolist()
+        starts, ends = self._frames[start].tolist(), (1 + self._frames[end - 1]).tolist()
+        return tuple(
+            HeardWord(word, starts[i], ends[j - 1], exp((said[j] - said[i]) / (frames[j] - frames[i])))
+            for word, i, j in spans
+        )
+
+    def _sums(self) -> Sums:
+        """Of what each token is worth in the frames before each: (T + 1, V)."""
+        return np.pad(np.cumsum(self._emissions, axis=0, dtype=np.float64), ((1, 0), (0, 0)))
 
 
 def _worth_of_tokens(config: BeamConfig, tokens: int) -> Emissions:

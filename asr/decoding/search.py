@@ -2,11 +2,13 @@
 
 A hypothesis is where a path stands: the language model's state, the node in the tree, and the last token. It holds two
 scores, of its best path that ends in a blank and of its best that ends in that token, so that paths that differ in
-blanks alone take no place from others (Hannun et al. 2014); paths that meet are merged, the better one goes on. What a
+blanks alone take no place from others (Hannun et al. 2014); paths that meet are merged, the better one goes on, and
+what it beat is remembered where the words before differ: `asr.decoding.nbest` finds the other readings by that. What a
 path may still hope for from the language model is added inside a word already (Ortmanns et al. 1996).
 
 Arrays in, arrays out: the result depends neither on how frames are dealt out nor on anything outside. numba keeps what
-it compiled beside this file and compiles again when this file changes, not when `walk` does: then delete __pycache__.
+it compiled beside this file and compiles again when this file changes, not when `walk` or `asr.decoding.paths` do: then
+delete __pycache__.
 """
 
 from typing import NamedTuple
@@ -14,13 +16,24 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from asr.decoding.paths import (
+    NONE,
+    Flags,
+    History,
+    Ints,
+    Longs,
+    Scores,
+    Trace,
+    Whole,
+    add_rival,
+    and_then,
+    enter,
+    words_of,
+)
 from asr.decoding.trie import Trie
 from asr.lm.automaton import Automaton, walk
 
 BLANK = 0
-NONE = -1
-Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
-Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 Emissions = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
@@ -51,16 +64,6 @@ class Beam(NamedTuple):
     sound_end: Ints
 
 
-class Trace(NamedTuple):
-    """How paths came about: each entry a token, where it began, what was said with it, and the entry before."""
-
-    parent: Ints
-    token: Ints
-    label: Ints  # NONE inside a word
-    start: Ints
-    end_before: Ints  # end of the parent's token
-
-
 def begin_beam(state: int) -> Beam:
     """One hypothesis that has said nothing."""
     one, none = np.zeros(1, np.int32), np.full(1, NONE, np.int32)
@@ -68,13 +71,11 @@ def begin_beam(state: int) -> Beam:
     return Beam(one + np.int32(state), one, one, score, score - np.inf, none, none.copy(), one.copy(), one.copy())
 
 
-def begin_trace() -> Trace:
-    """Room for entries."""
-    return Trace(*(np.empty(1024, np.int32) for _ in Trace._fields))
-
-
 class _Candidates(NamedTuple):
-    """What the beam may hold next. `fresh`: the token begins in this frame, and `trace` and `end` are its parent's."""
+    """What the beam may hold next. `fresh`: the token begins in this frame, and `trace` and `end` are its parent's.
+
+    `lost_…`: what was beaten in a place, by a path with other words: there in its blank or its sound.
+    """
 
     state: Ints
     node: Ints
@@ -86,8 +87,17 @@ class _Candidates(NamedTuple):
     blank_end: Ints
     end: Ints
     label: Ints
-    fresh: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    fresh: Flags
+    words: Longs  # of the path in `sound`
     table: Ints  # hash table of places, NONE where empty
+    lost: Ints  # (1,): how many
+    lost_place: Ints
+    lost_blank: Flags
+    lost_score: Scores
+    lost_trace: Ints  # these four as in the candidates
+    lost_end: Ints
+    lost_label: Ints
+    lost_fresh: Flags
 
 
 @njit(cache=True, nogil=True)
@@ -118,7 +128,16 @@ def _allocate(room: int) -> _Candidates:
         np.empty(room, np.int32),
         np.empty(room, np.int32),
         np.empty(room, np.bool_),
+        np.empty(room, np.int64),
         np.full(size, NONE, np.int32),
+        np.zeros(1, np.int32),
+        np.empty(2 * room, np.int32),
+        np.empty(2 * room, np.bool_),
+        np.empty(2 * room, np.float64),
+        np.empty(2 * room, np.int32),
+        np.empty(2 * room, np.int32),
+        np.empty(2 * room, np.int32),
+        np.empty(2 * room, np.bool_),
     )
 
 
@@ -136,11 +155,23 @@ def _place(found: _Candidates, count: int, state: int, node: int, token: int) ->
     found.table[slot] = count
     found.state[count], found.node[count], found.token[count] = state, node, token
     found.blank[count] = found.sound[count] = -np.inf
+    found.blank_trace[count] = NONE
     return count
 
 
 @njit(cache=True, nogil=True)
-def _stay(beam: Beam, found: _Candidates, emission: np.ndarray, frame: int, most: int) -> tuple[float, float]:
+def _lose(found: _Candidates, place: int, in_blank: bool, score: float, path: tuple[Whole, Whole, Whole, bool]) -> None:
+    """Remember a path (trace, end, label, fresh) that was beaten."""
+    k = found.lost[0]
+    found.lost_place[k], found.lost_blank[k], found.lost_score[k] = place, in_blank, score
+    found.lost_trace[k], found.lost_end[k], found.lost_label[k], found.lost_fresh[k] = path
+    found.lost[0] += 1
+
+
+@njit(cache=True, nogil=True)
+def _stay(
+    beam: Beam, trace: Trace, found: _Candidates, emission: np.ndarray, frame: int, most: int
+) -> tuple[float, float]:
     """Each hypothesis with a blank, or its token once more: the best score of all, and one below which none is kept."""
     best, worst = -np.inf, np.inf
     for i in range(len(beam.state)):
@@ -151,6 +182,12 @@ def _stay(beam: Beam, found: _Candidates, emission: np.ndarray, frame: int, most
         found.blank_end[i] = beam.sound_end[i] if sounds else beam.blank_end[i]
         found.sound[i] = beam.sound[i] + emission[beam.token[i]]
         found.trace[i], found.end[i], found.fresh[i] = beam.sound_trace[i], frame + 1, False
+        found.label[i], found.words[i] = NONE, words_of(trace, beam.sound_trace[i])
+        lower = min(beam.blank[i], beam.sound[i])
+        if lower > -np.inf and found.words[i] != words_of(trace, beam.blank_trace[i]):
+            entry = beam.blank_trace[i] if sounds else beam.sound_trace[i]
+            end = beam.blank_end[i] if sounds else beam.sound_end[i]
+            _lose(found, i, True, lower + emission[BLANK], (entry, end, NONE, False))
         score = max(found.blank[i], found.sound[i])
         best, worst = max(best, score), min(worst, score)
     return best, worst if len(beam.state) >= most else -np.inf
@@ -158,13 +195,25 @@ def _stay(beam: Beam, found: _Candidates, emission: np.ndarray, frame: int, most
 
 @njit(cache=True, nogil=True)
 def _offer(
-    found: _Candidates, count: int, key: tuple[int, int, int], score: float, trace: int, end: int, label: int
+    found: _Candidates,
+    count: int,
+    key: tuple[int, int, int],
+    score: float,
+    path: tuple[Whole, Whole, Whole],
+    words: Whole,
 ) -> int:
-    """A token that begins in this frame; how many candidates there are now."""
+    """A token that begins in this frame, on a path (trace, end, label); how many candidates there are now."""
     i = _place(found, count, key[0], key[1], key[2])
+    trace, end, label = path
+    if found.sound[i] > -np.inf and found.words[i] != words:
+        if score > found.sound[i]:
+            beaten = (found.trace[i], found.end[i], found.label[i], found.fresh[i])
+            _lose(found, i, False, found.sound[i], beaten)
+        else:
+            _lose(found, i, False, score, (trace, end, label, True))
     if score > found.sound[i]:
         found.sound[i], found.trace[i], found.end[i] = score, trace, end
-        found.label[i], found.fresh[i] = label, True
+        found.label[i], found.fresh[i], found.words[i] = label, True, words
     return max(count, i + 1)
 
 
@@ -180,36 +229,49 @@ def _say(fixed: Fixed, state: int, label: int) -> tuple[int, float]:
 
 @njit(cache=True, nogil=True)
 def _go_on(
-    fixed: Fixed, beam: Beam, found: _Candidates, emission: np.ndarray, floor: float, best: float, worst: float
+    fixed: Fixed,
+    beam: Beam,
+    trace: Trace,
+    found: _Candidates,
+    emission: np.ndarray,
+    floor: float,
+    best: float,
+    worst: float,
 ) -> tuple[int, float]:
     """Each hypothesis with every token that may follow, inside its word or at the end of one: count, best score."""
-    trie, count, weight = fixed.trie, len(beam.state), fixed.lm_weight
+    tree, count, weight = fixed.trie, len(beam.state), fixed.lm_weight
     for i in range(len(beam.state)):
         node, state = beam.node[i], beam.state[i]
         sounds = beam.sound[i] > beam.blank[i]
-        hoped = weight * trie.best[node] if node else 0.0
-        for child in range(trie.begin[node], trie.begin[node + 1]):
-            token = trie.token[child]
+        hoped = weight * tree.best[node] if node else 0.0
+        both = min(beam.blank[i], beam.sound[i]) > -np.inf
+        both = both and words_of(trace, beam.blank_trace[i]) != words_of(trace, beam.sound_trace[i])
+        for child in range(tree.begin[node], tree.begin[node + 1]):
+            token = tree.token[child]
             if emission[token] < floor:
                 continue
-            sounded = sounds and token != beam.token[i]  # the same token again needs a blank between
-            before = (beam.sound[i] if sounded else beam.blank[i]) + emission[token] - hoped
-            trace = beam.sound_trace[i] if sounded else beam.blank_trace[i]
-            end = beam.sound_end[i] if sounded else beam.blank_end[i]
-            score = before + weight * trie.best[child]
-            if trie.begin[child] < trie.begin[child + 1] and score >= max(worst, best - fixed.threshold):
-                count = _offer(found, count, (state, child, token), score, trace, end, NONE)
-                best = max(best, score)
-            for k in range(trie.label_begin[child], trie.label_begin[child + 1]):
-                label = trie.label[k]
-                score = before + fixed.label_score[label]
-                if score < max(worst, best - fixed.threshold):  # no language model could save it
-                    continue
-                after, said = _say(fixed, state, label)
-                score += weight * said
-                if score >= max(worst, best - fixed.threshold):
-                    count = _offer(found, count, (after, 0, token), score, trace, end, label)
+            again = token == beam.token[i]  # the same token again needs a blank between
+            for second in range(2 if both and not again else 1):
+                sounded = (sounds and not again) != (second == 1)
+                before = (beam.sound[i] if sounded else beam.blank[i]) + emission[token] - hoped
+                entry = beam.sound_trace[i] if sounded else beam.blank_trace[i]
+                end = beam.sound_end[i] if sounded else beam.blank_end[i]
+                words = words_of(trace, entry)
+                score = before + weight * tree.best[child]
+                if tree.begin[child] < tree.begin[child + 1] and score >= max(worst, best - fixed.threshold):
+                    count = _offer(found, count, (state, child, token), score, (entry, end, NONE), words)
                     best = max(best, score)
+                for k in range(tree.label_begin[child], tree.label_begin[child + 1]):
+                    label = tree.label[k]
+                    score = before + fixed.label_score[label]
+                    if score < max(worst, best - fixed.threshold):  # no language model could save it
+                        continue
+                    after, said = _say(fixed, state, label)
+                    score += weight * said
+                    if score >= max(worst, best - fixed.threshold):
+                        path = (entry, end, label)
+                        count = _offer(found, count, (after, 0, token), score, path, and_then(words, label))
+                        best = max(best, score)
     return count, best
 
 
@@ -233,27 +295,10 @@ def _survivors(fixed: Fixed, found: _Candidates, count: int, best: float) -> np.
 
 
 @njit(cache=True, nogil=True)
-def _grown(trace: Trace, used: int) -> Trace:
-    """The same with twice the room."""
-    fresh = Trace(
-        np.empty(2 * len(trace.parent), np.int32),
-        np.empty(2 * len(trace.parent), np.int32),
-        np.empty(2 * len(trace.parent), np.int32),
-        np.empty(2 * len(trace.parent), np.int32),
-        np.empty(2 * len(trace.parent), np.int32),
-    )
-    fresh.parent[:used], fresh.token[:used], fresh.label[:used] = (
-        trace.parent[:used],
-        trace.token[:used],
-        trace.label[:used],
-    )
-    fresh.start[:used], fresh.end_before[:used] = trace.start[:used], trace.end_before[:used]
-    return fresh
-
-
-@njit(cache=True, nogil=True)
-def _written(found: _Candidates, kept: np.ndarray, trace: Trace, used: int, frame: int) -> tuple[Beam, Trace, int]:
-    """The new beam; what its fresh tokens came from is written into the trace."""
+def _written(
+    found: _Candidates, kept: np.ndarray, history: History, frame: int, most_behind: float
+) -> tuple[Beam, History]:
+    """The new beam; what its fresh tokens came from is written into the trace, and then whom they beat."""
     beam = Beam(
         found.state[kept],
         found.node[kept],
@@ -265,34 +310,46 @@ def _written(found: _Candidates, kept: np.ndarray, trace: Trace, used: int, fram
         found.blank_end[kept],
         found.end[kept],
     )
-    while used + len(kept) > len(trace.parent):
-        trace = _grown(trace, used)
     for j in range(len(kept)):
         i = kept[j]
         if found.sound[i] > -np.inf and found.fresh[i]:
-            trace.parent[used], trace.token[used] = found.trace[i], found.token[i]
-            trace.label[used], trace.start[used], trace.end_before[used] = found.label[i], frame, found.end[i]
-            beam.sound_trace[j], beam.sound_end[j] = used, frame + 1
-            used += 1
-    return beam, trace, used
+            beam.sound_trace[j], beam.sound_end[j] = history.entries, frame + 1
+            history = enter(history, (found.trace[i], found.end[i], found.label[i]), found.token[i], frame)
+    for k in range(found.lost[0]):
+        i = found.lost_place[k]
+        j = np.searchsorted(kept, i)
+        if j == len(kept) or kept[j] != i:
+            continue
+        winner = beam.blank_trace[j] if found.lost_blank[k] else beam.sound_trace[j]
+        behind = (found.blank[i] if found.lost_blank[k] else found.sound[i]) - found.lost_score[k]
+        entry, end, label = found.lost_trace[k], found.lost_end[k], found.lost_label[k]
+        words = and_then(words_of(history.trace, entry), label if found.lost_fresh[k] else NONE)
+        if winner == NONE or behind > most_behind or words == words_of(history.trace, winner):
+            continue
+        if found.lost_fresh[k]:
+            history = enter(history, (entry, end, label), found.token[i], frame)
+            entry, end = history.entries - 1, frame + 1
+        if entry != NONE:
+            history = add_rival(history, winner, entry, end, behind, frame, found.lost_blank[k])
+    return beam, history
 
 
 @njit(cache=True, nogil=True)
 def advance(
-    fixed: Fixed, beam: Beam, trace: Trace, used: int, emissions: np.ndarray, floors: np.ndarray, frame: int
-) -> tuple[Beam, Trace, int]:
-    """More frames, (T, V), the first of which has the number `frame` -> beam, trace, how much of it is used.
+    fixed: Fixed, beam: Beam, history: History, emissions: np.ndarray, floors: np.ndarray, frame: int
+) -> tuple[Beam, History]:
+    """More frames, (T, V), the first of which has the number `frame` -> beam, history.
 
-    `floors` (T,): a token below it is not tried in its frame. The given beam is not written, the trace only goes on.
+    `floors` (T,): a token below it is not tried in its frame. The given beam is not written, the history goes on.
     """
     for t in range(len(emissions)):
         emission = emissions[t]
         found = _allocate(_room(fixed, beam, emission, floors[t]))
-        best, worst = _stay(beam, found, emission, frame + t, fixed.beam_size)
-        count, best = _go_on(fixed, beam, found, emission, floors[t], best, worst)
+        best, worst = _stay(beam, history.trace, found, emission, frame + t, fixed.beam_size)
+        count, best = _go_on(fixed, beam, history.trace, found, emission, floors[t], best, worst)
         kept = _survivors(fixed, found, count, best)
-        beam, trace, used = _written(found, kept, trace, used, frame + t)
-    return beam, trace, used
+        beam, history = _written(found, kept, history, frame + t, fixed.threshold)
+    return beam, history
 
 
 @njit(cache=True, nogil=True)
@@ -302,38 +359,3 @@ def scores_after(automaton: Automaton, states: np.ndarray, word: int) -> np.ndar
     for i in range(len(states)):
         found[i] = walk(automaton, states[i], word)[1]
     return found
-
-
-@njit(cache=True, nogil=True)
-def labels_of(trace: Trace, entries: np.ndarray) -> np.ndarray:
-    """The labels on the way to each entry, first to last: (N, most labels), NONE behind the end of a row."""
-    counts = np.zeros(len(entries), np.int32)
-    for i in range(len(entries)):
-        entry = entries[i]
-        while entry != NONE:
-            counts[i] += trace.label[entry] != NONE
-            entry = trace.parent[entry]
-    rows = np.full((len(entries), max(1, counts.max()) if len(entries) else 1), NONE, np.int32)
-    for i in range(len(entries)):
-        entry, k = entries[i], counts[i]
-        while entry != NONE:
-            if trace.label[entry] != NONE:
-                k -= 1
-                rows[i, k] = trace.label[entry]
-            entry = trace.parent[entry]
-    return rows
-
-
-@njit(cache=True, nogil=True)
-def path_of(trace: Trace, entry: int, end: int) -> np.ndarray:
-    """The tokens on the way to an entry: (n, 4): token, label or NONE, first frame, frame after the last."""
-    count, at = 0, entry
-    while at != NONE:
-        count, at = count + 1, trace.parent[at]
-    rows = np.empty((count, 4), np.int32)
-    while entry != NONE:
-        count -= 1
-        rows[count, 0], rows[count, 1] = trace.token[entry], trace.label[entry]
-        rows[count, 2], rows[count, 3] = trace.start[entry], end
-        entry, end = trace.parent[entry], trace.end_before[entry]
-    return rows

@@ -1,0 +1,150 @@
+"""What a search remembers of its paths: how each came about, and which others it beat where they met; by numba."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+NONE = -1
+Whole = int | np.signedinteger[Any]  # numba takes any width
+Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
+Longs = np.ndarray[tuple[int], np.dtype[np.int64]]
+Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
+Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+class Trace(NamedTuple):
+    """How paths came about: each entry a token, where it began, what was said with it, and the entry before."""
+
+    parent: Ints
+    token: Ints
+    label: Ints  # NONE inside a word
+    start: Ints
+    end_before: Ints  # end of the parent's token
+    words: Longs  # a hash of all labels so far
+    rival: Ints  # the last of the entry's rivals, or NONE
+
+
+class Rivals(NamedTuple):
+    """Paths that were beaten where they met another: with other words to get there, but the same way to go on."""
+
+    entry: Ints  # in the trace, where the beaten path ends
+    end: Ints  # of its last token
+    frame: Ints  # in which they met,
+    in_blank: Flags  # both with a blank; else both with their last token
+    behind: Scores  # by how much it was beaten
+    before: Ints  # the rival before this one of the same winner, or NONE
+
+
+class History(NamedTuple):
+    """All that a search remembers of its paths, and how much of it is used."""
+
+    trace: Trace
+    entries: int
+    rivals: Rivals
+    beaten: int
+
+
+def begin_history() -> History:
+    """Room for entries."""
+    kinds: dict[str, Any] = {"words": np.int64, "behind": np.float64, "in_blank": np.bool_}
+    trace: list[Any] = [np.empty(1024, kinds.get(name, np.int32)) for name in Trace._fields]
+    rivals: list[Any] = [np.empty(256, kinds.get(name, np.int32)) for name in Rivals._fields]
+    return History(Trace(*trace), 0, Rivals(*rivals), 0)
+
+
+@njit(cache=True, nogil=True)
+def words_of(trace: Trace, entry: Whole) -> Whole:
+    """The hash of all that was said up to an entry."""
+    return trace.words[entry] if entry != NONE else np.int64(0)
+
+
+@njit(cache=True, nogil=True)
+def and_then(words: Whole, label: Whole) -> Whole:
+    """The hash of words and one more."""
+    return words if label == NONE else (np.int64(words) + label + 1) * np.int64(6364136223846793005)
+
+
+@njit(cache=True, nogil=True)
+def _longer(x: np.ndarray) -> np.ndarray:
+    """The same with twice the room."""
+    fresh = np.empty(2 * len(x), x.dtype)
+    fresh[: len(x)] = x
+    return fresh
+
+
+@njit(cache=True, nogil=True)
+def enter(history: History, path: tuple[Whole, Whole, Whole], token: Whole, frame: Whole) -> History:
+    """A token that began in this frame, after a path (trace, end, label), written into the trace."""
+    trace, used = history.trace, history.entries
+    if used == len(trace.parent):
+        trace = Trace(
+            _longer(trace.parent),
+            _longer(trace.token),
+            _longer(trace.label),
+            _longer(trace.start),
+            _longer(trace.end_before),
+            _longer(trace.words),
+            _longer(trace.rival),
+        )
+    parent, end, label = path
+    trace.parent[used], trace.token[used], trace.label[used] = parent, token, label
+    trace.start[used], trace.end_before[used] = frame, end
+    trace.words[used], trace.rival[used] = and_then(words_of(trace, parent), label), NONE
+    return History(trace, used + 1, history.rivals, history.beaten)
+
+
+@njit(cache=True, nogil=True)
+def add_rival(
+    history: History, winner: int, entry: int, end: int, behind: float, frame: int, in_blank: bool
+) -> History:
+    """A path that was beaten written down."""
+    trace, rivals, used = history.trace, history.rivals, history.beaten
+    if used == len(rivals.entry):
+        rivals = Rivals(
+            _longer(rivals.entry),
+            _longer(rivals.end),
+            _longer(rivals.frame),
+            _longer(rivals.in_blank),
+            _longer(rivals.behind),
+            _longer(rivals.before),
+        )
+    rivals.entry[used], rivals.end[used], rivals.frame[used] = entry, end, frame
+    rivals.in_blank[used], rivals.behind[used], rivals.before[used] = in_blank, behind, trace.rival[winner]
+    trace.rival[winner] = used
+    return History(trace, history.entries, rivals, used + 1)
+
+
+@njit(cache=True, nogil=True)
+def labels_of(trace: Trace, entries: np.ndarray) -> np.ndarray:
+    """The labels on the way to each entry, first to last: (N, most labels), NONE behind the end of a row."""
+    counts = np.zeros(len(entries), np.int32)
+    for i in range(len(entries)):
+        entry = entries[i]
+        while entry != NONE:
+            counts[i] += trace.label[entry] != NONE
+            entry = trace.parent[entry]
+    rows = np.full((len(entries), max(1, counts.max()) if len(entries) else 1), NONE, np.int32)
+    for i in range(len(entries)):
+        entry, k = entries[i], counts[i]
+        while entry != NONE:
+            if trace.label[entry] != NONE:
+                k -= 1
+                rows[i, k] = trace.label[entry]
+            entry = trace.parent[entry]
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def path_of(trace: Trace, entry: int, end: int) -> np.ndarray:
+    """The tokens on the way to an entry: (n, 4): token, label or NONE, first frame, frame after the last."""
+    count, at = 0, entry
+    while at != NONE:
+        count, at = count + 1, trace.parent[at]
+    rows = np.empty((count, 4), np.int32)
+    while entry != NONE:
+        count -= 1
+        rows[count, 0], rows[count, 1] = trace.token[entry], trace.label[entry]
+        rows[count, 2], rows[count, 3] = trace.start[entry], end
+        entry, end = trace.parent[entry], trace.end_before[entry]
+    return rows
