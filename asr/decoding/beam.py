@@ -19,14 +19,14 @@ from asr.decoding.hotwords import Door, Doors, Emissions, Hotword, spellings_of
 from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.lexicon import Lexicon, Spelling, token_ids
 from asr.decoding.nbest import best_paths
-from asr.decoding.paths import NONE, begin_history, labels_of, path_of
+from asr.decoding.paths import NONE, NOTHING, begin_history, labels_of, path_of
 from asr.decoding.search import BLANK, Fixed, advance, begin_beam, scores_after
 from asr.decoding.trie import build_trie
 from asr.errors import CheckpointError, ConfigError
 from asr.lm.automaton import END, load_ngrams
 
 Sums = np.ndarray[tuple[int, int], np.dtype[np.float64]]
-Tokens = np.ndarray[tuple[int, int], np.dtype[np.int32]]  # (n, 4 or more), as `path_of` gives them
+Tokens = np.ndarray[tuple[int, int], np.dtype[np.int32]]  # (n, 5), as `path_of` gives them
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class BeamSearch:
         differs = (rows[1:, :said] != rows[0, :said]).any(axis=0)
         shared = int(np.argmax(differs)) if differs.any() else said
         count = sum(len(labels[label].words) for label in rows[0, :shared])
-        path = path_of(self._history.trace, entry, end)
+        path = path_of(self._history.trace, entry, end, NOTHING)
         return self._hypothesis(path, float(scores[best]), self._sums()), count
 
     def finish(self) -> list[Hypothesis]:

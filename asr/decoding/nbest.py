@@ -9,26 +9,9 @@ import heapq
 import numpy as np
 from numba import njit
 
-from asr.decoding.paths import NONE, History, Ints, Scores, Whole
+from asr.decoding.paths import NONE, History, Ints, Scores, path_of
 
 _TRIES = 20  # paths looked at for each reading wanted: many say the same words
-
-
-@njit(cache=True, nogil=True)
-def _path(history: History, entry: Whole, end: Whole, behind: np.ndarray) -> np.ndarray:
-    """(n, 5): token, label or NONE, first frame, frame after the last, entry; `behind`: rows that follow."""
-    trace, count, at = history.trace, len(behind), entry
-    while at != NONE:
-        count, at = count + 1, trace.parent[at]
-    rows = np.empty((count, 5), np.int32)
-    rows[count - len(behind) :] = behind
-    count -= len(behind)
-    while entry != NONE:
-        count -= 1
-        rows[count, 0], rows[count, 1], rows[count, 4] = trace.token[entry], trace.label[entry], entry
-        rows[count, 2], rows[count, 3] = trace.start[entry], end
-        entry, end = trace.parent[entry], trace.end_before[entry]
-    return rows
 
 
 @njit(cache=True, nogil=True)
@@ -57,7 +40,7 @@ def best_paths(
 ) -> tuple[list[np.ndarray], list[float]]:
     """At most `most` paths with different labels, the best first, no further behind the best than that.
 
-    From where the surviving hypotheses end, with their scores: (N,) each. -> rows as `_path` gives them, scores.
+    From where the surviving hypotheses end, with their scores: (N,) each. -> rows as `path_of` gives them, scores.
     """
     best = scores.max()
     heap = [(best - scores[i], i) for i in range(len(entries))]
@@ -70,7 +53,7 @@ def best_paths(
     while len(heap) and len(found) < most and len(looked_at) < _TRIES * most:
         behind, item = heapq.heappop(heap)
         follows = nothing if came_from[item] == NONE else looked_at[came_from[item]][kept_from[item] :]
-        rows = _path(history, entry[item], end[item], follows)
+        rows = path_of(history.trace, entry[item], end[item], follows)
         if not _known(rows, found):
             found.append(rows)
             totals.append(best - behind)

@@ -12,6 +12,8 @@ Longs = np.ndarray[tuple[int], np.dtype[np.int64]]
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
+NOTHING = np.empty((0, 5), np.int32)  # a path without tokens, as `path_of` gives them
+
 
 class Trace(NamedTuple):
     """How paths came about: each entry a token, where it began, what was said with it, and the entry before."""
@@ -136,15 +138,17 @@ def labels_of(trace: Trace, entries: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def path_of(trace: Trace, entry: int, end: int) -> np.ndarray:
-    """The tokens on the way to an entry: (n, 4): token, label or NONE, first frame, frame after the last."""
-    count, at = 0, entry
+def path_of(trace: Trace, entry: Whole, end: Whole, follows: np.ndarray) -> np.ndarray:
+    """(n, 5): token, label or NONE, first frame, frame after the last, entry; up to an entry, then `follows`."""
+    count, at = len(follows), entry
     while at != NONE:
         count, at = count + 1, trace.parent[at]
-    rows = np.empty((count, 4), np.int32)
+    rows = np.empty((count, 5), np.int32)
+    count -= len(follows)
+    rows[count:] = follows
     while entry != NONE:
         count -= 1
-        rows[count, 0], rows[count, 1] = trace.token[entry], trace.label[entry]
+        rows[count, 0], rows[count, 1], rows[count, 4] = trace.token[entry], trace.label[entry], entry
         rows[count, 2], rows[count, 3] = trace.start[entry], end
         entry, end = trace.parent[entry], trace.end_before[entry]
     return rows

@@ -21,7 +21,7 @@ from asr.errors import ConfigError
 from asr.lm.counting import read_lines
 from asr.model.acoustic import Encoded
 from asr.model.units import Units
-from asr.training.loss import label_count
+from asr.training.loss import ctc_each, label_count
 
 BEGIN = 0  # of a sentence, as a history; as a token 0 is the blank, which no sequence holds
 
@@ -87,13 +87,7 @@ def mmi_loss(log_probs: Tensor, lengths: Tensor, targets: list[list[int] | None]
     if not known:
         return losses
     found, frames = log_probs[known], lengths[known]
-    ctc = torch.nn.functional.ctc_loss(
-        found.transpose(0, 1),
-        torch.tensor([i for ids in labels for i in ids], dtype=torch.long, device=found.device),
-        frames,
-        torch.tensor([len(ids) for ids in labels], device=found.device),
-        reduction="none",
-    )
+    ctc = ctc_each(found, frames, labels)
     prior = torch.stack([_log_prior(ids, lm) for ids in labels]).to(found.device)
     return losses.index_put((torch.tensor(known, device=found.device),), ctc - prior + log_total(found, frames, lm))
 

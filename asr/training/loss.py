@@ -22,18 +22,21 @@ def ctc_losses(encoded: Encoded, targets: dict[str, list[list[int] | None]]) -> 
 
 def _ctc(log_probs: Tensor, lengths: Tensor, targets: list[list[int] | None]) -> Tensor:
     known = [i for i, labels in enumerate(targets) if labels is not None]
-    labels = [torch.tensor(targets[i], dtype=torch.long) for i in known]
-    sizes = torch.tensor([len(x) for x in labels])
-    loss = torch.nn.functional.ctc_loss(
-        log_probs[known].transpose(0, 1),
-        torch.cat(labels).to(log_probs.device),
-        lengths[known],
-        sizes.to(log_probs.device),
+    loss = ctc_each(log_probs[known], lengths[known], [targets[i] or [] for i in known]).sum()
+    return loss / label_count(lengths[known], [targets[i] for i in known])
+
+
+def ctc_each(log_probs: Tensor, lengths: Tensor, targets: list[list[int]]) -> Tensor:
+    """The CTC loss of each stream, all of its labels together; 0 where its frames are too few. -> (B,)."""
+    return torch.nn.functional.ctc_loss(
+        log_probs.transpose(0, 1),
+        torch.tensor([i for ids in targets for i in ids], dtype=torch.long, device=log_probs.device),
+        lengths,
+        torch.tensor([len(ids) for ids in targets], device=log_probs.device),
         blank=0,
-        reduction="sum",
+        reduction="none",
         zero_infinity=True,
     )
-    return loss / label_count(lengths[known], [targets[i] for i in known])
 
 
 def label_count(lengths: Tensor, targets: list[list[int] | None]) -> int:

@@ -11,7 +11,7 @@ from asr.training.config import TrainingConfig
 from asr.training.discriminative import BEGIN, DiscriminativeConfig, log_total, mmi_loss, trigram
 from asr.training.loop import TrainingRun
 from pipelines.train_command import read_training_config
-from tests.training.test_loop import TEXTS, small_training, tone_manifest
+from tests.training.test_loop import TEXTS, assert_ten_steps_are_five_and_five, small_training, tone_manifest
 
 SEQUENCES = [[1, 2, 2, 3], [3, 1], [2, 2, 1]]
 
@@ -110,14 +110,7 @@ def test_a_run_that_learns_against_all_sequences_learns_what_was_said(tmp_path: 
 
 
 def test_five_such_steps_saved_loaded_and_five_more_are_ten(tmp_path: Path) -> None:
-    config = discriminative_training(tmp_path)
-    straight = TrainingRun(config, tmp_path / "straight")
-    losses = [straight.advance().losses for _ in range(10)]
-    first = TrainingRun(config, tmp_path / "cut")
-    begun = [first.advance().losses for _ in range(5)]
-    first.save()
-    second = TrainingRun(config, tmp_path / "cut")
-    assert begun + [second.advance().losses for _ in range(5)] == losses
+    assert_ten_steps_are_five_and_five(discriminative_training(tmp_path), tmp_path)
 
 
 def test_a_config_names_its_texts_beside_itself_and_a_head_that_there_is(tmp_path: Path) -> None:

@@ -59,14 +59,18 @@ def test_ten_steps_are_five_then_saved_loaded_and_five_more(
     tmp_path: Path, workers: int, windowed: WindowedConfig | None, consistency: float
 ) -> None:
     config = small_training(tone_manifest(tmp_path), workers=workers, windowed=windowed, consistency=consistency)
-    straight = TrainingRun(config, tmp_path / "straight")
+    assert_ten_steps_are_five_and_five(config, tmp_path)
+
+
+def assert_ten_steps_are_five_and_five(config: TrainingConfig, folder: Path) -> None:
+    straight = TrainingRun(config, folder / "straight")
     losses = [straight.advance().losses for _ in range(10)]
 
-    first = TrainingRun(config, tmp_path / "cut")
+    first = TrainingRun(config, folder / "cut")
     begun = [first.advance().losses for _ in range(5)]
     first.save()
     torch.rand(7)  # whatever else a process does with the random numbers in between
-    second = TrainingRun(config, tmp_path / "cut")
+    second = TrainingRun(config, folder / "cut")
     ended = [second.advance().losses for _ in range(5)]
 
     assert begun + ended == losses
