@@ -17,7 +17,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from asr.data.manifest import Example, read_manifest
 from asr.errors import AudioError
-from asr.features.augmentation import AugmentationConfig, Samples, augment_samples, mask_features
+from asr.features.augmentation import (
+    AugmentationConfig,
+    Samples,
+    augment_samples,
+    change_pace,
+    change_voice,
+    mask_features,
+)
 from asr.features.spectral import FeatureConfig, extract
 from asr.model.units import Units
 
@@ -138,14 +145,20 @@ class TrainingBatches(Dataset[Batch]):
         return Batch(padded[0], lengths, targets, seconds, padded[1] if len(padded) > 1 else None)
 
     def _frames(self, example: Example, index: int, place: int) -> list[Tensor]:
-        """The features of each view: the same sound, masked each time anew."""
+        """The features of each view: the same sound, its voice changed and masked each time anew."""
         samples = read_training_audio(example.audio)
         if self._augmentation is None:
             return [extract(self._features, torch.from_numpy(samples))]
         rng = np.random.default_rng([*self._seed, index, place])
         samples = augment_samples(self._augmentation, samples, noises=self._noises, rooms=self._rooms, rng=rng)  # type: ignore[arg-type]
         frames = extract(self._features, torch.from_numpy(samples))
-        return [mask_features(self._augmentation, frames, self._mean, rng) for _ in range(self._views)]
+        frames = change_pace(self._augmentation, frames, rng)
+        return [self._view(frames, rng) for _ in range(self._views)]
+
+    def _view(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
+        assert self._augmentation is not None
+        frames = change_voice(self._augmentation, self._features, frames, rng)
+        return mask_features(self._augmentation, frames, self._mean, rng)
 
 
 def read_training_audio(path: Path) -> Samples:

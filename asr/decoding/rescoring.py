@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from asr.decoding.hypotheses import Hypothesis
+from asr.decoding.likelihood import ctc_log_likelihoods
 from asr.lm.recurrent import LanguageModel
 from asr.model.units import Units
 
@@ -43,15 +44,3 @@ def log_likelihoods(texts: Sequence[str], log_probs: Tensor, units: Units) -> Te
     found = ctc_log_likelihoods([ids or [] for ids in spelled], log_probs)
     unknown = torch.tensor([ids is None for ids in spelled])
     return torch.where(unknown, torch.tensor(-torch.inf), found)
-
-
-def ctc_log_likelihoods(labels: Sequence[Sequence[int]], log_probs: Tensor) -> Tensor:
-    """log p of each sequence of tokens by CTC's forward algorithm; -inf where frames are too few. (T', V) -> (N,)."""
-    losses = torch.nn.functional.ctc_loss(
-        log_probs[:, None].expand(-1, len(labels), -1),
-        torch.tensor([i for ids in labels for i in ids], dtype=torch.long),
-        torch.full((len(labels),), len(log_probs)),
-        torch.tensor([len(ids) for ids in labels]),
-        reduction="none",
-    )
-    return -losses

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from asr.decoding.decoder import LEXICON
 from asr.decoding.lexicon import load_lexicon
-from asr.decoding.rescoring import ctc_log_likelihoods
+from asr.decoding.likelihood import ctc_log_likelihoods
 from asr.evaluation.frames import Frames
 from asr.model.bundle import Bundle
 from asr.model.phonemes import PHONEMES, dictionary

@@ -79,6 +79,8 @@ class TrainingConfig:
             raise ConfigError(
                 "consistency", f"expected 0, or a weight above it with augmentation, got {self.consistency}"
             )
+        if self.augmentation and self.augmentation.voice_chance > 0 and self.features.kind != "logmel":
+            raise ConfigError("augmentation.voice_chance", f"expected 0 beside features.kind: {self.features.kind}")
         if self.discriminative and self.discriminative.head not in self.model.heads:
             raise ConfigError(
                 "discriminative.head",

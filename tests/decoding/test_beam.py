@@ -186,7 +186,7 @@ def test_a_readings_likelihood_is_the_sum_over_all_its_paths() -> None:
     for path in paths:
         text = units.decode([k for k, _ in itertools.groupby(path)])
         sums[text] = sums.get(text, 0.0) + float(log_probs[range(4), list(path)].sum().exp())
-    expected = torch.tensor([sums["a"], sums["ab"]]).log()
+    expected = torch.tensor([sums["a"], sums["ab"]], dtype=torch.float64).log()
     torch.testing.assert_close(log_likelihoods(["a", "ab"], log_probs, units), expected, rtol=1e-4, atol=1e-4)
     assert log_likelihoods(["c"], log_probs, units)[0] == -torch.inf
 

@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.features import augmentation
+from asr.features import augmentation, spectral
 from asr.features.augmentation import AugmentationConfig
+from asr.features.spectral import FeatureConfig
 from tests.conftest import noise
 
 ALWAYS = AugmentationConfig(speed_chance=1, room_chance=1, noise_chance=1, band_chance=1)
@@ -68,3 +70,44 @@ def test_masks_set_whole_spans_to_the_fill_and_leave_the_input_alone() -> None:
     assert set(masked.unique().tolist()) == {1.0, 7.0}
     assert (masked == 7).all(dim=1).any()
     assert (masked == 7).all(dim=0).any()
+
+
+LOGMEL = FeatureConfig()
+
+
+def features(samples: np.ndarray) -> torch.Tensor:
+    return spectral.extract(LOGMEL, torch.from_numpy(samples))
+
+
+def in_another_voice(samples: np.ndarray, tract: float = 1.0, colour_db: float = 0.0) -> torch.Tensor:
+    config = AugmentationConfig(voice_chance=1, tract=(tract, tract), colour_db=colour_db)
+    return augmentation.change_voice(config, LOGMEL, features(samples), np.random.default_rng(0))
+
+
+def test_the_same_voice_at_the_same_pace_is_the_same() -> None:
+    frames = features(noise(16_000).numpy())
+    same_pace = AugmentationConfig(tempo_chance=1, tempo=(1, 1))
+    assert torch.allclose(in_another_voice(noise(16_000).numpy()), frames, atol=1e-4)
+    assert torch.allclose(augmentation.change_pace(same_pace, frames, np.random.default_rng(0)), frames, atol=1e-4)
+
+
+@pytest.mark.parametrize(("hz", "scale"), [(1000, 1.12), (2500, 0.88), (400, 1.1)])
+def test_another_tract_puts_a_tone_where_its_scale_says_and_every_frame_stays(hz: float, scale: float) -> None:
+    moved, expected = in_another_voice(tone(hz), tract=scale), features(tone(hz * scale))
+    assert moved.shape == expected.shape
+    assert abs(int(moved[50].argmax()) - int(expected[50].argmax())) <= 1
+
+
+def test_another_pace_changes_the_length_and_keeps_the_pitch() -> None:
+    quicker = AugmentationConfig(tempo_chance=1, tempo=(1.25, 1.25))
+    frames = features(tone(1000))
+    moved = augmentation.change_pace(quicker, frames, np.random.default_rng(0))
+    assert len(moved) == round(len(frames) / 1.25)
+    assert moved[40].argmax() == frames[40].argmax()
+
+
+def test_another_microphone_colours_every_frame_alike() -> None:
+    samples = noise(16_000).numpy()
+    added = in_another_voice(samples, colour_db=3.0) - features(samples)
+    assert torch.allclose(added, added[:1].expand_as(added), atol=1e-4)
+    assert added[0].abs().max() > 0.1
