@@ -94,7 +94,8 @@ class BeamReader:
         if self._second is not None:
             readings = rescore(readings, log_probs[config.second_head], self._second, config.second_weight)
         if self._recurrent is not None:
-            readings = rescore_by_language(readings, self._recurrent, config.recurrent_weight)
+            weight, margin = config.recurrent_weight, config.recurrent_margin
+            readings = rescore_by_language(readings, self._recurrent, weight, margin)
         return readings
 
     def second_words(self, log_probs: Mapping[str, Tensor]) -> list[HeardWord]:

@@ -1,5 +1,6 @@
 """A second opinion on the best readings of one head: by another head of the network, by a recurrent language model."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,11 +21,20 @@ def rescore(hypotheses: Sequence[Hypothesis], log_probs: Tensor, units: Units, w
     return judge(hypotheses, log_likelihoods(texts, log_probs, units), weight)
 
 
-def rescore_by_language(hypotheses: Sequence[Hypothesis], model: LanguageModel, weight: float) -> list[Hypothesis]:
-    """Add weight · log p(text) by a recurrent language model; the best first."""
+def rescore_by_language(
+    hypotheses: Sequence[Hypothesis], model: LanguageModel, weight: float, margin: float = math.inf
+) -> list[Hypothesis]:
+    """Add weight · log p(text) by a recurrent language model; the best first.
+
+    Readings further than `margin` behind the best are not asked about: they count as the worst of the others.
+    """
     if len(hypotheses) < 2 or weight == 0:
         return list(hypotheses)
-    return judge(hypotheses, model.score([hypothesis.text for hypothesis in hypotheses]), weight)
+    least = max(x.score for x in hypotheses) - margin
+    near = [i for i, x in enumerate(hypotheses) if x.score >= least]
+    scores = torch.full((len(hypotheses),), -torch.inf)
+    scores[near] = model.score([hypotheses[i].text for i in near])
+    return judge(hypotheses, scores, weight)
 
 
 def judge(hypotheses: Sequence[Hypothesis], scores: Tensor, weight: float) -> list[Hypothesis]:

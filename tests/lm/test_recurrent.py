@@ -124,3 +124,11 @@ def test_the_recurrent_model_has_its_say_on_the_best_readings() -> None:
     assert judged["the cat"] - judged["a cat"] == pytest.approx(0.5 * gap, abs=1e-4)
     assert judged["xyz"] == min(judged.values())
     assert rescore_by_language(hypotheses, model, 0.0) == hypotheses
+
+
+def test_readings_far_behind_are_not_asked_about_and_cannot_win() -> None:
+    model = model_of()
+    likely, unlikely = sorted(["the cat", "a cat"], key=lambda text: -float(model.score([text])[0]))
+    hypotheses = [Hypothesis((HeardWord(unlikely, 0, 1, 0.5),), 0.0), Hypothesis((HeardWord(likely, 0, 1, 0.5),), -3.0)]
+    for margin, winner in [(4.0, likely), (2.0, unlikely)]:
+        assert rescore_by_language(hypotheses, model, 1000.0, margin)[0].text == winner
