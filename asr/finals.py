@@ -51,8 +51,12 @@ class Finals:
             future = self._pool.submit(self._run, [named[name] for name in group])
             self._begun.update({name: (future, i) for i, name in enumerate(group)})
         found = [self._begun[name] for name in names]
-        while len(self._begun) > MOST_BEGUN:
-            self._begun.popitem(last=False)[1][0].cancel()
+        for name in named:
+            self._begun.move_to_end(name)
+        while len(self._begun) > max(MOST_BEGUN, len(named)):
+            future, _ = self._begun.popitem(last=False)[1]
+            if not self._together:  # else it may be somebody else's too
+                future.cancel()
         return found
 
     def _run(self, cuts: Sequence[Cut]) -> list[Utterance]:

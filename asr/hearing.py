@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from asr import cutting
+from asr.audio.reader import LOUDEST
 from asr.cutting import Cut, CutterState
 from asr.features import spectral
 from asr.features.spectral import FeatureConfig, FramerState
@@ -71,8 +72,12 @@ def step_many(
     *,
     ahead_s: float = AHEAD_S,
 ) -> list[Hearing]:
-    """Take each stream's (S,) float32 at 16 kHz, S may be 0; give its whole blocks, the detector over all together."""
-    states = [replace(state, tail=np.concatenate([state.tail, samples])) for state, samples in streams]
+    """Take each stream's (S,) float32 at 16 kHz, S may be 0; give its whole blocks, the detector over all together.
+
+    A sample that is no number is silence, one far beyond full scale is held there: what a driver's hiccup says must not
+    stay in a recurrent state for ever.
+    """
+    states = [replace(state, tail=np.concatenate([state.tail, _sane(samples)])) for state, samples in streams]
     heard: list[list[Heard]] = [[] for _ in states]
     while ready := [i for i, state in enumerate(states) if len(state.tail) >= BLOCK]:
         given = [(states[i].cutter, states[i].tail[:BLOCK]) for i in ready]
@@ -82,6 +87,12 @@ def step_many(
             states[i], block = _look_ahead(segments, state, block, ahead_s)
             heard[i].append(block)
     return [(replace(state, tail=state.tail.copy()), blocks) for state, blocks in zip(states, heard, strict=True)]
+
+
+def _sane(samples: Samples) -> Samples:
+    if np.abs(samples).max(initial=0.0) <= LOUDEST:
+        return samples
+    return np.clip(np.nan_to_num(samples), -LOUDEST, LOUDEST)
 
 
 def finish(segments: SegmentConfig, state: HearingState) -> Heard:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asr import cutting
-from asr.audio.reader import SAMPLE_RATE, read_blocks
+from asr.audio.reader import SAMPLE_RATE, name_of, read_blocks
 from asr.cutting import Cut
 from asr.decoding.decoder import BeamReader, GreedyReader, make_decoder
 from asr.decoding.hotwords import Hotword
@@ -76,11 +76,6 @@ class Recognizer:
     def log_probs(self, utterances: Sequence[Samples], heads: tuple[str, ...] | None = None) -> list[LogProbs]:
         """Each (S,) -> head -> (T', V) log-probabilities; all heads where none are named."""
         return self.engine.log_probs(utterances, heads or tuple(self.bundle.model.config.heads))
-
-    def recognize(self, utterances: Sequence[Samples]) -> list[tuple[Word, ...]]:
-        """The words of utterances that are already cut, each (S,) float32 at 16 kHz; times from each one's start."""
-        found = self.engine.log_probs(utterances, self.decoder.heads)
-        return [self._read(x, len(samples))[0] for x, samples in zip(found, utterances, strict=True)]
 
     def live(self, *, delay_ms: float = 960.0, stream: str = "", partials: str = "auto") -> Live:
         """A stream: `for event in live.push(samples)`, then `live.finish()`. Finals are what `transcribe` gives."""
@@ -146,7 +141,7 @@ class Recognizer:
                     utterances.extend(waiting.popleft().result())
             for future in waiting:
                 utterances.extend(future.result())
-        return Transcript(name or str(source), samples / SAMPLE_RATE, tuple(utterances))
+        return Transcript(name or name_of(source), samples / SAMPLE_RATE, tuple(utterances))
 
     def transcribe_many(self, sources: Iterable[tuple[str, Source]]) -> Iterator[Transcript | AsrError]:
         """Recordings with their names, several at a time; results in their order, an error in its recording's place."""

@@ -5,7 +5,7 @@ silence.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class SegmentState:
     run: int = 0  # frames in a row above `onset`, while no utterance is open
     open_start: int | None = None  # first sample of the open utterance; once set, it stays until the end is found
     last_speech: int = 0  # frame after the last one of speech in the open utterance
-    heard: tuple[float, ...] = ()  # probabilities since the frame of `open_start`
+    heard: tuple[float, ...] = ()  # probabilities of the run of speech and all after it
 
     def needed_from(self, config: SegmentConfig) -> int:
         """The earliest sample that an utterance still to be given may hold: older ones can be forgotten."""
@@ -162,6 +162,11 @@ def _cut(config: SegmentConfig, state: SegmentState, spans: list[Span]) -> Segme
     place = state.frames - len(rest)
     state = _close(config, state, place * FRAME, spans)
     state = SegmentState(frames=place, decided=state.decided)
+    goes_on = False
     for probability in rest:
+        if not goes_on and probability >= config.offset:  # speech in the open utterance stays speech
+            goes_on = True
+            first = state.frames * FRAME - int(config.before_s * _RATE)
+            state = replace(state, run=0, open_start=max(state.decided, first), last_speech=state.frames, heard=())
         state = _frame(config, state, probability, spans)
     return state

@@ -43,9 +43,15 @@ def _apply(values: dict[str, Any], change: str) -> None:
     if not equals:
         raise ConfigError(change, "expected a change such as optimiser.rate=0.001")
     *parents, last = key.split(".")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-    values[last] = yaml.safe_load(value)
+    try:
+        for parent in parents:
+            values[parent] = values.get(parent) or {}
+            values = values[parent]
+        values[last] = yaml.safe_load(value)
+    except (TypeError, AttributeError):
+        raise ConfigError(change, f"expected settings under {'.'.join(parents)}, found a value") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(change, f"expected a value as in YAML: {error}") from None
 
 
 def _refuse_unknown(kind: Any, values: Any, where: str) -> None:

@@ -138,6 +138,7 @@ def test_what_is_no_recording_is_named_with_what_was_found(tmp_path: Path, conte
 def test_no_samples_values_that_are_not_finite_folders_and_missing_files_are_errors(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "none.wav", tone(0), 16_000)
     soundfile.write(tmp_path / "nan.wav", np.where(np.arange(8000) == 4000, np.nan, 0.1), 16_000, subtype="FLOAT")
+    soundfile.write(tmp_path / "sixteen-bit.wav", 9000 * tone(1), 16_000, subtype="FLOAT")
     with av.open(tmp_path / "silent.mp4", "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width = stream.height = 32
@@ -147,6 +148,7 @@ def test_no_samples_values_that_are_not_finite_folders_and_missing_files_are_err
     for name, said in [
         ("none.wav", "no samples"),
         ("nan.wav", "not finite"),
+        ("sixteen-bit.wav", "within -1 to 1"),
         ("silent.mp4", "no audio stream"),
         ("absent.wav", "No such file"),
         (".", "folder"),

@@ -80,6 +80,14 @@ def test_what_grows_too_long_is_cut_where_it_is_least_like_speech() -> None:
     assert second.start >= first.end
 
 
+def test_what_goes_on_in_a_low_voice_is_speech_also_behind_a_cut() -> None:
+    whole = [0.9] * 60 + [0.4] * 300  # above `offset`, below `onset`
+    for pause in ([], [0.1] * 5):
+        spans = spans_of(SHORT, [*whole[:90], *pause, *whole[90:]], [], (360 + len(pause)) * FRAME)
+        assert all(span.speech or span.end - span.start <= len(pause) * FRAME for span in spans)
+        assert len(spans) > 2
+
+
 @given(cuts=st.lists(st.integers(0, 100_000), max_size=4))
 def test_utterances_hold_their_own_samples_however_the_stream_is_cut(cuts: list[int]) -> None:
     samples = speech(2)

@@ -38,6 +38,20 @@ def test_a_file_gives_differences_and_changes_go_on_top(tmp_path: Path) -> None:
     assert config.data.train == {Path("a.jsonl"): 2.0}
 
 
+@pytest.mark.parametrize("change", ["data.train.a=1=", "seed={", "seed.x=1", "seed"])
+def test_a_change_that_cannot_be_made_is_named(tmp_path: Path, change: str) -> None:
+    path = written(tmp_path, "data: {train: {a: 1}}\nseed: 3\naugmentation: null\n")
+    with pytest.raises(ConfigError):
+        read_settings(TrainingConfig, path, [change])
+
+
+def test_a_change_may_fill_what_was_null(tmp_path: Path) -> None:
+    path = written(tmp_path, "data: {train: {a: 1}}\naugmentation: null\n")
+    config = read_settings(TrainingConfig, path, ["augmentation.room_chance=0.5"])
+    assert config.augmentation is not None
+    assert config.augmentation.room_chance == 0.5
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -22,6 +22,7 @@ from asr.audio.truncation import missing_end
 from asr.errors import AudioError
 
 SAMPLE_RATE = 16_000
+LOUDEST = 100.0  # times full scale: no recording is so loud, but 16-bit numbers taken for floats are
 AUDIO_SUFFIXES = frozenset(
     (
         *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".rf64"),
@@ -33,14 +34,17 @@ Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
 Source = Path | bytes | BinaryIO
 
 
+def name_of(source: Source) -> str:
+    """What a source is called where nobody gave it a name."""
+    return str(source) if isinstance(source, Path) else "audio bytes" if isinstance(source, bytes) else "stdin"
+
+
 def read_blocks(source: Source, *, name: str | None = None, block_s: float = 10.0) -> Iterator[Samples]:
     """Blocks of some `block_s` seconds, (S,) float32 at 16 kHz, none empty. Raises AudioError.
 
     `source`: a path, the bytes of a file, or a binary stream (a pipe is spooled to disk first: formats need to seek).
     """
-    called = name or (
-        str(source) if isinstance(source, Path) else "audio bytes" if isinstance(source, bytes) else "stdin"
-    )
+    called = name or name_of(source)
     try:
         yield from _checked_blocks(source, called, block_s)
     except OSError as error:  # the disk or the network under the file, not its content
@@ -51,10 +55,7 @@ def _checked_blocks(source: Source, called: str, block_s: float) -> Iterator[Sam
     total = 0
     with _seekable(source, called) as file:
         for block in _resampled(_decoded(file, called, block_s)):
-            if not np.isfinite(block).all():
-                raise AudioError(
-                    called, f"holds values that are not finite, after {total / SAMPLE_RATE:.1f} s; export it again"
-                )
+            _check_values(block, called, total)
             total += len(block)
             if len(block):
                 yield block
@@ -65,6 +66,18 @@ def _checked_blocks(source: Source, called: str, block_s: float) -> Iterator[Sam
         raise AudioError(
             called, f"truncated: {missing}; {total / SAMPLE_RATE:.1f} s could be read. Copy it again from its source"
         )
+
+
+def _check_values(block: Samples, called: str, total: int) -> None:
+    """`total`: samples before the block."""
+    most = np.abs(block).max(initial=0.0)
+    if not np.isfinite(most):
+        problem = "holds values that are not finite"
+    elif most > LOUDEST:
+        problem = f"holds values up to {most:.3g}; expected floating-point samples within -1 to 1"
+    else:
+        return
+    raise AudioError(called, f"{problem}, after {total / SAMPLE_RATE:.1f} s; export it again")
 
 
 def read_audio(source: Source, *, name: str | None = None) -> Samples:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from asr.data.manifest import Example, read_manifest
+from asr.data.manifest import Example, read_manifest, read_rows
 from asr.errors import AudioError
 from asr.features.augmentation import (
     AugmentationConfig,
@@ -90,22 +90,20 @@ class ClipStore:
 
     def __getitem__(self, index: int) -> Samples:
         if index not in self._kept:
-            self._kept[index] = soundfile.read(self._paths[index], dtype="int16")[0]
-        clip: Samples = self._kept[index].astype(np.float32) / np.float32(32768)
-        return clip
+            clip = np.clip(read_training_audio(self._paths[index]) * 32768, -32768, 32767)
+            self._kept[index] = clip.astype(np.int16)
+        samples: Samples = self._kept[index].astype(np.float32) / np.float32(32768)
+        return samples
 
 
 def _clips(manifest: Path, longest_room_s: float | None) -> list[Example]:
-    import json
-
-    rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines() if line]
-    wanted = [
-        row
-        for row in rows
-        if row.get("split", "train") == "train"
-        and (longest_room_s is None or (row.get("t60_est") or row.get("t60_target") or 0.0) <= longest_room_s)
-    ]
-    return [Example(manifest.parent / row["audio_filepath"], float(row["duration"]), "") for row in wanted]
+    """Those of the training split, rooms that do not ring longer. Raises ManifestError naming the line."""
+    wanted = list[Example]()
+    for example, row in read_rows(manifest):
+        rings_s = row.get("t60_est") or row.get("t60_target") or 0.0
+        if row.get("split", "train") == "train" and (longest_room_s is None or rings_s <= longest_room_s):
+            wanted.append(example)
+    return wanted
 
 
 class TrainingBatches(Dataset[Batch]):
@@ -169,6 +167,8 @@ def read_training_audio(path: Path) -> Samples:
         raise AudioError(path, f"expected training audio that can be read: {error}") from error
     if rate != 16_000 or samples.ndim != 1 or not len(samples):
         raise AudioError(path, f"expected 16 kHz mono with samples in it, got {rate} Hz, shape {samples.shape}")
+    if not np.isfinite(samples).all():
+        raise AudioError(path, "expected numbers, got values that are not finite; export it again or take it out")
     return samples  # type: ignore[no-any-return]
 
 

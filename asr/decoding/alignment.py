@@ -7,7 +7,6 @@ log-probabilities instead of O(S T). No band around a diagonal, which a long pau
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import isqrt
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from asr.decoding.words import Word
 from asr.errors import AlignmentError
+from asr.model.units import frames_needed
 
 Floats = np.ndarray[Any, np.dtype[Any]]
 States = np.ndarray[Any, np.dtype[np.intp]]
@@ -75,7 +75,7 @@ def align(log_probs: Floats, tokens: Sequence[int]) -> list[AlignedToken]:
 
 def align_states(log_probs: Floats, tokens: Sequence[int]) -> States:
     """The best path: (T',) states, 2 i + 1 for token i, even ones for blanks. Raises AlignmentError."""
-    needed = len(tokens) + sum(a == b for a, b in pairwise(tokens))
+    needed = frames_needed(tokens)
     if len(log_probs) < max(1, needed):
         raise AlignmentError(
             "text", f"needs {needed} frames of speech or more, got {len(log_probs)}: is it this one's?"

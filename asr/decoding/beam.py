@@ -67,6 +67,8 @@ class BeamConfig:
     def __post_init__(self) -> None:
         if self.rescored < 1 or self.alternatives < 0:
             raise ConfigError("decoding", "expected rescored of at least 1, alternatives of at least 0")
+        if not 0 < self.sure_blank <= 1:
+            raise ConfigError("decoding", f"expected sure_blank above 0, at most 1, got {self.sure_blank}")
         if self.prior_weight and not self.log_priors:
             raise ConfigError("decoding", "a prior_weight needs log_priors: scripts/measure_priors")
         _ = self.finals  # its sizes are checked

@@ -13,6 +13,7 @@ from asr.decoding.hotwords import Hotword, with_hotwords
 from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.words import Alternative, Word
 from asr.errors import CheckpointError, ConfigError
+from asr.model.acoustic import text_head
 from asr.model.bundle import Bundle
 from asr.model.units import Units
 from asr.settings import read_settings
@@ -35,7 +36,7 @@ class GreedyReader:
     """The likeliest token of each frame, of the first head that writes text."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self.head = next(name for name, head in bundle.model.config.heads.items() if head.units != "phoneme")
+        self.head = text_head(bundle.model.config)
         self.heads: tuple[str, ...] = (self.head,)
         self.units: Units = bundle.units[bundle.model.config.heads[self.head].units]
 

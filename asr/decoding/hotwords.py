@@ -18,6 +18,7 @@ from asr.errors import ConfigError
 from asr.model.pronouncer import pronounce
 
 MOST_SPELLINGS = 8  # of a phrase of several words, each said in several ways
+MOST_BOOST = 100.0  # a phrase worth more would stand everywhere
 PRONUNCIATIONS = 3  # of a new word, where the network hesitates
 NO_WORTH = np.float32(-1e9)  # of a door that is shut: below any threshold of a search
 
@@ -32,8 +33,9 @@ class Hotword:
     boost: float = 5.0
 
     def __post_init__(self) -> None:
-        if not self.phrase.split() or not self.boost > 0:
-            raise ConfigError("hotwords", f"expected words and a boost above 0, got {self.phrase!r} and {self.boost}")
+        if not self.phrase.split() or not 0 < self.boost <= MOST_BOOST:
+            problem = f"expected words and a boost above 0, at most {MOST_BOOST:g}"
+            raise ConfigError("hotwords", f"{problem}, got {self.phrase!r} and {self.boost}")
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ class SearchedGrowing(Growing):
 class BeamPartials:
     """The best reading of a beam search; stable is what all readings in the beam share, for all later ones go on them.
 
-    flashlight's search is no value: those at work are kept here by the name of what they were fed, and one that is not
+    A search is no value: those at work are kept here by the name of what they were fed, and one that is not
     there (evicted, another process, a step that is made again) is fed from the utterance's start. The words are the
     same either way.
     """

@@ -85,16 +85,19 @@ def _child(automaton: Automaton, state: int, word: int) -> int:
 def _find_links(automaton: Automaton, node: int, parent: int, word: int) -> None:
     """Remember the link of a node just reached from its parent, and of those that it leads to.
 
-    Threads may do so at once: all write the same.
+    Threads may do so at once: all write the same, and a link is written when all further ones are there, for who sees
+    it may follow it at once.
     """
-    state = parent
     while automaton.link[node] < 0:
-        shorter = -1
-        while shorter < 0:
-            state = automaton.link[state]
-            shorter = _child(automaton, state, word)
-        automaton.link[node] = shorter
-        node = shorter
+        last, state = node, parent
+        while automaton.link[last] < 0:  # up to the last node without a link: it is the first to get one
+            shorter = -1
+            while shorter < 0:
+                state = automaton.link[state]
+                shorter = _child(automaton, state, word)
+            if automaton.link[shorter] >= 0:
+                automaton.link[last] = shorter
+            last = shorter
 
 
 @njit(cache=True, nogil=True)

@@ -52,7 +52,7 @@ def read_lines(paths: Iterable[Path]) -> Iterator[str]:
                 lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as file
             ):
                 yield from file
-        except (OSError, UnicodeDecodeError, lzma.LZMAError) as error:
+        except (OSError, UnicodeDecodeError, EOFError, lzma.LZMAError) as error:
             raise ConfigError(path, f"expected text in UTF-8, plain or .xz: {error}") from error
 
 

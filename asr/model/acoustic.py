@@ -47,6 +47,14 @@ class AcousticConfig:
                 raise ConfigError(f"model.heads.{name}.layer", f"expected 1 to {self.layers}, got {head.layer}")
 
 
+def text_head(config: AcousticConfig) -> str:
+    """The first head that writes text by itself. Raises ConfigError."""
+    for name, head in config.heads.items():
+        if head.units != "phoneme":
+            return name
+    raise ConfigError("model.heads", "expected one of subwords or characters; phonemes alone write no text greedily")
+
+
 @dataclass(frozen=True, eq=False)
 class Encoded:
     """What the model says of a batch: for each head (B, T', V) log-probabilities; lengths (B,): each stream's T'."""

@@ -10,6 +10,7 @@ After Zhang et al. 2016 (latency-controlled BLSTM, ICASSP), with C and R chosen 
 after subsampling (40 ms).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,10 +35,12 @@ class LatencyConfig:
     @classmethod
     def of_delay(cls, delay_ms: float, *, bidirectional: bool, frame_ms: float = 40.0) -> "LatencyConfig":
         """At most this delay, a third of it right context (none for a model of one direction). Raises ConfigError."""
+        if not math.isfinite(delay_ms):
+            raise ConfigError("delay", f"expected milliseconds, got {delay_ms}")
         frames = int(delay_ms / frame_ms)
         right = round(frames / 3) if bidirectional else 0
         if frames - right < 1:
-            raise ConfigError("delay", f"expected at least {2 * frame_ms:.0f} ms, got {delay_ms:.0f}")
+            raise ConfigError("delay", f"expected at least {frame_ms:.0f} ms, got {delay_ms:.0f}")
         return cls(frames - right, right)
 
     def __post_init__(self) -> None:

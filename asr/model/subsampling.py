@@ -23,7 +23,6 @@ class Subsampling(nn.Module):
             nn.Conv2d(i, o, kernel_size=3, stride=2, padding=1) for i, o in pairwise(sizes)
         )
         self.factor = factor
-        self.look_ahead = factor - 1  # frames after 4·t that output t depends on
         self.size = channels * -(-bins // factor)
 
     def lengths(self, frames: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ Token 0 is the blank.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,11 @@ from asr.model.phonemes import PHONEMES, pronounce
 
 BLANK = "<blank>"
 WORD_START = "▁"
+
+
+def frames_needed(tokens: Sequence[object]) -> int:
+    """The frames that CTC needs at least: one a token, one more for the blank between two that are equal."""
+    return len(tokens) + sum(a == b for a, b in pairwise(tokens))
 
 
 class Units(Protocol):

@@ -9,7 +9,7 @@ Lattice-free MMI: Povey et al. 2016. With CTC's topology (CTC-CRF): Xiang and Ou
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 from asr.errors import ConfigError
 from asr.lm.counting import read_lines
 from asr.model.acoustic import Encoded
-from asr.model.units import Units
+from asr.model.units import Units, frames_needed
 from asr.training.loss import ctc_each, label_count
 
 BEGIN = 0  # of a sentence, as a history; as a token 0 is the blank, which no sequence holds
@@ -81,7 +81,7 @@ def mmi_loss(log_probs: Tensor, lengths: Tensor, targets: list[list[int] | None]
 
     Zero where the text is unknown or has more tokens than its frames can hold. `lm`: as `trigram` gives it.
     """
-    known = [i for i, ids in enumerate(targets) if ids is not None and _frames_needed(ids) <= int(lengths[i])]
+    known = [i for i, ids in enumerate(targets) if ids is not None and frames_needed(ids) <= int(lengths[i])]
     labels = [targets[i] or [] for i in known]
     losses = log_probs.new_zeros(len(targets))
     if not known:
@@ -90,10 +90,6 @@ def mmi_loss(log_probs: Tensor, lengths: Tensor, targets: list[list[int] | None]
     ctc = ctc_each(found, frames, labels)
     prior = torch.stack([_log_prior(ids, lm) for ids in labels]).to(found.device)
     return losses.index_put((torch.tensor(known, device=found.device),), ctc - prior + log_total(found, frames, lm))
-
-
-def _frames_needed(ids: list[int]) -> int:
-    return len(ids) + sum(a == b for a, b in pairwise(ids))
 
 
 def _log_prior(ids: list[int], lm: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ A run's folder holds `step-N/` (to resume from, exactly), `last.safetensors` (av
 
 import copy
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from asr.lm.recurrent import BOUNDARY, LanguageModel, RecurrentLM, RecurrentLMCo
 from asr.lm.sentences import Places, Sentences
 from asr.model.units import SubwordUnits, load_units
 from asr.training.config import OptimiserConfig, check_precision, trains_in_bf16
+from asr.training.failures import Failures, log_line
 from asr.training.interrupting import deferred_interrupt
 from asr.training.parallel import Group
 from asr.training.state import RunState, load_state, newest_state, save_newest
@@ -94,8 +94,11 @@ class LanguageRun:
         self.learned, held = self.sentences.split(config.held_out)
         if not len(self.learned):
             raise ConfigError("texts", "expected sentences, one a line, got none")
+        if not any(self.units.encode(self.sentences[int(i)]) for i in self.learned):
+            raise ConfigError("texts", "expected sentences that the units can write (a to z, apostrophe), got none")
         self.held = held[:: max(1, len(held) // MOST_MEASURED)]
         self.state = self._begin()
+        self.failures = Failures(folder)
         self._batches: Iterator[list[list[int]]] | None = None
 
     def _begin(self) -> LanguageState:
@@ -122,7 +125,7 @@ class LanguageRun:
                     self.save()
                 report(progress)
                 with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
+                    log.write(log_line(progress))
                 if interrupted.is_set():
                     raise KeyboardInterrupt
 
@@ -140,7 +143,7 @@ class LanguageRun:
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.optimiser.clip_norm)
-        if torch.isfinite(norm):
+        if self.failures.counted(torch.isfinite(norm)):
             optimiser.step()
             self.state.follow(self.config.optimiser.average)
         self.state.step += 1

@@ -6,7 +6,6 @@ A run's folder holds `step-N/` (to resume from, exactly), `best/` and `last/` (b
 
 import copy
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from asr.model.units import Units, build_units, load_units, save_units
 from asr.training.config import TrainingConfig, trains_in_bf16
 from asr.training.consistency import disagreement
 from asr.training.discriminative import SequenceLoss
+from asr.training.failures import Failures, log_line
 from asr.training.interrupting import deferred_interrupt
 from asr.training.loss import ctc_losses, total_loss
 from asr.training.parallel import Group
@@ -68,6 +68,7 @@ class TrainingRun:
         if against:
             self.sequences = SequenceLoss(against, self.units[config.model.heads[against.head].units])
         self.state = self._begin(initial)
+        self.failures = Failures(folder)
         self._batches: Iterator[Batch] = iter(())
         self._left = 0
 
@@ -106,13 +107,12 @@ class TrainingRun:
         for group in self.state.optimiser.param_groups:
             group["lr"] = rate
         self.state.model.train()
-        losses, pull = self._losses(batch)
-        loss = total_loss(self.config.model, losses) + (0.0 if pull is None else pull)
+        losses, loss = self._losses(batch)
         self.state.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         stopped = self.group.average_gradients(self.state.model.parameters(), stop=stop)
         norm = torch.nn.utils.clip_grad_norm_(self.state.model.parameters(), self.config.optimiser.clip_norm)
-        if torch.isfinite(norm):
+        if self.failures.counted(torch.isfinite(norm)):
             self.state.optimiser.step()
             self.state.follow(self.config.optimiser.average)
         self.state.step += 1
@@ -198,6 +198,12 @@ class TrainingRun:
     def _open_epoch(self) -> None:
         plan, examples, size = self._epoch(self.state.epoch)
         while self.state.batch >= size:
+            if not size and self.state.epoch:
+                raise ConfigError(
+                    "data.train",
+                    f"expected a batch for each of {self.group.size} processes from recordings of "
+                    f"{self.config.data.batches.shortest:g} to {self.config.data.batches.longest:g} s, found too few",
+                )
             self.state.epoch, self.state.batch = self.state.epoch + 1, 0
             plan, examples, size = self._epoch(self.state.epoch)
         augmented = self.state.epoch >= self.config.augment_from_epoch
@@ -216,8 +222,8 @@ class TrainingRun:
         self._batches = load_batches(batches, self.state.batch, self.config.data.workers)
         self._left = size - self.state.batch
 
-    def _losses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Each head's CTC loss, of the full pass or of windows; what pulls windows to it, or two views together."""
+    def _losses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Each head's loss, of the full pass or of windows; all together, with what pulls windows or two views."""
         model, features, lengths = self.state.model, batch.features.to(self.device), batch.lengths.to(self.device)
         targets = {name: batch.targets[head.units] for name, head in self.config.model.heads.items()}
         options = self.config.windowed
@@ -230,11 +236,14 @@ class TrainingRun:
                 encoded = model(features, lengths)
             windowed = encode_windowed(model, features, lengths, windows) if windows else None
         if windowed is not None and options is not None:
-            return self._head_losses(windowed, targets), options.pull * divergence(windowed, encoded)
+            losses = self._head_losses(windowed, targets)
+            pull = options.pull * divergence(windowed, encoded)
+            return losses, total_loss(self.config.model, losses, windowed) + pull
         losses = self._head_losses(encoded, targets)
+        loss = total_loss(self.config.model, losses, encoded)
         if batch.masked_again is None:
-            return losses, None
-        return losses, self.config.consistency * disagreement(self.config.model, encoded, targets)
+            return losses, loss
+        return losses, loss + self.config.consistency * disagreement(self.config.model, encoded, targets)
 
     def _head_losses(self, encoded: Encoded, targets: dict[str, list[list[int] | None]]) -> dict[str, Tensor]:
         losses = ctc_losses(encoded, targets)
@@ -242,7 +251,7 @@ class TrainingRun:
 
     def _log(self, progress: Progress) -> None:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
+            log.write(log_line(progress))
 
 
 def _start_from(model: AcousticModel, initial: Bundle) -> None:

@@ -53,6 +53,7 @@ def kl_divergence(log_probs: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
     return torch.nn.functional.kl_div(log_probs[inside], target.detach()[inside], reduction="sum", log_target=True)
 
 
-def total_loss(config: AcousticConfig, losses: dict[str, Tensor]) -> Tensor:
-    """The heads' losses, weighted as the model's config says."""
-    return torch.stack([config.heads[head].weight * loss for head, loss in losses.items()]).sum()
+def total_loss(config: AcousticConfig, losses: dict[str, Tensor], encoded: Encoded) -> Tensor:
+    """The heads' losses, weighted as the model's config says; a nothing with gradients where no text is known."""
+    nothing = torch.stack([log_probs.sum() for log_probs in encoded.log_probs.values()]).sum() * 0.0
+    return torch.stack([nothing, *(config.heads[head].weight * loss for head, loss in losses.items())]).sum()

@@ -4,7 +4,6 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import jiwer
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from asr.model.phonemes import PHONEMES, Pronunciation, dictionary
 from asr.model.pronouncer import Pronouncer, PronouncerConfig, guess, letters_of
+from asr.model.units import frames_needed
 
 Lesson = tuple[list[int], list[int]]  # a word's letters, its phonemes, both numbered from 1
 HELD_OUT = 20  # one word in so many is not trained on
@@ -45,7 +45,7 @@ def lessons(words: dict[str, tuple[Pronunciation, ...]], slots: int) -> list[Les
     for word, spoken in words.items():
         letters = letters_of(word)
         for said in spoken:
-            if len(said) + sum(a == b for a, b in pairwise(said)) <= slots * len(letters):
+            if frames_needed(said) <= slots * len(letters):
                 found.append((letters, [ids[phoneme] for phoneme in said]))
     return found
 

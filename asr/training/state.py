@@ -70,7 +70,7 @@ def save_state(state: RunState[Any], folder: Path) -> None:
 def save_newest(state: RunState[Any], run: Path, keep: int) -> None:
     """Write `step-N/` into a run's folder and drop all but the newest `keep`."""
     save_state(state, run / f"step-{state.step}")
-    for old in sorted(run.glob("step-*"), key=_step_of)[:-keep]:
+    for old in sorted(run.glob("step-*"), key=_step_of)[:-keep] + list(run.glob(".step-*")):  # those: saves that died
         shutil.rmtree(old)
 
 

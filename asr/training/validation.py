@@ -7,12 +7,13 @@ from asr.data.batches import read_training_audio
 from asr.data.manifest import Example
 from asr.decoding.greedy import decode_greedily
 from asr.features.spectral import extract
+from asr.model.acoustic import text_head
 from asr.model.bundle import Bundle
 
 
 def greedy_wer(bundle: Bundle, examples: list[Example], *, device: torch.device, bf16: bool, batch: int = 16) -> float:
     """Percent, of the first head that writes text (subword or character)."""
-    head = next(name for name, x in bundle.model.config.heads.items() if x.units != "phoneme")
+    head = text_head(bundle.model.config)
     units = bundle.units[bundle.model.config.heads[head].units]
     by_length = sorted((x for x in examples if x.text), key=lambda x: x.duration)
     hypotheses: list[str] = []

@@ -68,3 +68,18 @@ def test_what_is_begun_in_vain_takes_no_more_room_than_it_may() -> None:
     assert finals.fetch([cut(last)])[0].text == str(last)
     assert len(listener.asked) <= MOST_BEGUN + 1  # those pushed out before their turn were never done
     assert finals.fetch([cut(5)])[0].text == "5"
+
+
+def test_what_is_waited_for_is_never_thrown_away_however_much_is_begun() -> None:
+    for together in (False, True):
+        listener = Listener()
+        finals = finals_of(listener, 1, together=together)
+        finals.begin([cut(0)])  # keeps the only worker
+        finals.begin([cut(1), cut(2)])
+        with ThreadPoolExecutor(1) as other:
+            waiting = other.submit(finals.fetch, [cut(1)])
+            finals.begin([cut(number) for number in range(10, 10 + MOST_BEGUN)])
+            listener.gate.set()
+            assert [x.text for x in waiting.result(60)] == ["1"]
+        many = [cut(number) for number in range(1000, 1005 + MOST_BEGUN)]
+        assert [x.text for x in finals.fetch(many)] == [str(number) for number in range(1000, 1005 + MOST_BEGUN)]

@@ -132,5 +132,13 @@ def test_a_delay_is_parted_into_new_frames_and_right_context() -> None:
     assert LatencyConfig.of_delay(960, bidirectional=True) == LatencyConfig(16, 8)
     assert LatencyConfig.of_delay(480, bidirectional=True) == LatencyConfig(8, 4)
     assert LatencyConfig.of_delay(320, bidirectional=False) == LatencyConfig(8, 0)
-    with pytest.raises(ConfigError, match="at least 80 ms"):
+    with pytest.raises(ConfigError, match="at least 40 ms"):
         LatencyConfig.of_delay(10, bidirectional=True)
+
+
+def test_samples_that_are_no_numbers_are_silence_and_what_follows_is_heard(recognizer: Recognizer) -> None:
+    samples = speech(1)
+    broken = np.concatenate([np.array([np.nan, np.inf, -1e30], np.float32), samples])
+    live = recognizer.live()
+    said = [event.text for event in [*live.push(broken), *live.finish()] if isinstance(event, Final)]
+    assert " ".join(said).strip()

@@ -78,7 +78,7 @@ def test_ctrl_c_keeps_the_last_words(model: Path) -> None:
         (["--input", str(RECORDINGS[0]), "--format", "doc"], 2, "txt, jsonl, srt"),
         (["--input", str(RECORDINGS[0]), "--save-audio", "absent/a.wav"], 2, "cannot write absent"),
         (["--input", str(RECORDINGS[0]), "--out", "absent/a.txt"], 2, "cannot write absent"),
-        (["--input", str(RECORDINGS[0]), "--delay-ms", "5"], 2, "at least 80 ms"),
+        (["--input", str(RECORDINGS[0]), "--delay-ms", "5"], 2, "at least 40 ms"),
     ],
 )
 def test_misuse_is_said(arguments: list[str], status: int, said: str, model: Path) -> None:

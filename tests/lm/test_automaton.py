@@ -1,13 +1,16 @@
 """An n-gram model walked word by word gives the numbers that KenLM gives for the same file."""
 
 import random
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import njit
 
 from asr.errors import CheckpointError
-from asr.lm.automaton import END, ROOT, NgramModel, load_ngrams, read_arpa, save_ngrams
+from asr.lm.automaton import END, ROOT, Automaton, NgramModel, load_ngrams, read_arpa, save_ngrams, walk
+from asr.recognizer import find_model
 
 HERE = Path(__file__).parent
 MODELS = ["whole", "pruned", "limited"]
@@ -76,3 +79,39 @@ def test_a_broken_model_is_an_error_that_names_the_file(text: str, tmp_path: Pat
         load_ngrams(tmp_path / "lm.arpa")
     with pytest.raises(CheckpointError, match="absent"):
         load_ngrams(tmp_path / "absent.npz")
+
+
+@njit(nogil=True)
+def states_on_the_way(automaton: Automaton, start: int, words: np.ndarray) -> np.ndarray:
+    """A walk that begins anew after each -1."""
+    states, state = np.empty(len(words), np.int64), start
+    for i in range(len(words)):
+        state = start if words[i] < 0 else walk(automaton, state, words[i])[0]
+        states[i] = state
+    return states
+
+
+def test_threads_that_find_the_links_together_come_to_the_same_states() -> None:
+    model = load_ngrams(find_model("small") / "ngrams.npz")
+    tree, draw, words = model.automaton, np.random.default_rng(0), list[int]()
+    for node in draw.integers(1, len(model.words) + 1, 10_000).tolist():  # n-grams that exist, as long as there are
+        words.append(node - 1)
+        while tree.begin[node] < tree.begin[node + 1]:
+            node = int(draw.integers(tree.begin[node], tree.begin[node + 1]))
+            words.append(int(tree.word[node]))
+        words.append(-1)
+    expected = states_on_the_way(tree, model.start, np.array(words))
+
+    def walked(found: list[np.ndarray]) -> None:
+        found.append(states_on_the_way(tree, model.start, np.array(words)))
+
+    for _ in range(3):
+        tree.link[len(model.words) + 1 :] = -1
+        found = list[np.ndarray]()
+        walkers = [threading.Thread(target=walked, args=(found,), daemon=True) for _ in range(4)]
+        for walker in walkers:
+            walker.start()
+        for walker in walkers:
+            walker.join(60)
+        assert len(found) == len(walkers)
+        assert all(np.array_equal(states, expected) for states in found)

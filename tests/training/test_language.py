@@ -51,6 +51,14 @@ def test_ten_steps_are_five_then_saved_loaded_and_five_more(config: LanguageTrai
     assert second.state.trained_tokens == straight.state.trained_tokens
 
 
+def test_text_that_the_units_cannot_write_is_an_error_and_not_a_run_without_an_end(
+    config: LanguageTraining, tmp_path: Path
+) -> None:
+    (tmp_path / "loud.txt").write_text("A CAT EATS IT\n" * 20)
+    with pytest.raises(ConfigError, match="can write"):
+        LanguageRun(replace(config, texts=[tmp_path / "loud.txt"]), tmp_path / "run")
+
+
 def test_a_run_learns_and_leaves_a_model_and_a_log(config: LanguageTraining, tmp_path: Path) -> None:
     longer = OptimiserConfig(rate=0.02, warmup_steps=3, total_steps=60, decay_steps=20, average=0.9)
     said: list[LanguageProgress] = []

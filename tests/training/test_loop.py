@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,14 +6,15 @@ import pytest
 import soundfile
 import torch
 
-from asr.data.batches import BatchConfig, gather_examples, plan_epoch
+from asr.data.batches import BatchConfig, ClipStore, gather_examples, plan_epoch
 from asr.data.manifest import Example, read_manifest
-from asr.errors import CheckpointError, ConfigError, ManifestError
+from asr.errors import AudioError, CheckpointError, ConfigError, ManifestError
 from asr.model.acoustic import Encoded
 from asr.model.bundle import load_bundle
 from asr.training.config import DataConfig, OptimiserConfig, TrainingConfig
+from asr.training.failures import MOST_IN_A_ROW
 from asr.training.loop import Progress, TrainingRun
-from asr.training.loss import ctc_losses
+from asr.training.loss import ctc_losses, total_loss
 from asr.training.windowed import WindowedConfig
 from tests.conftest import small_config
 
@@ -130,6 +132,54 @@ def test_the_loss_is_ctc_over_labels_and_leaves_out_what_is_unknown() -> None:
     torch.testing.assert_close(losses["character"], (each[0] + each[1]) / 3)
     one = ctc_losses(encoded, {"character": [None, [3]], "phoneme": [None, None]})
     torch.testing.assert_close(one["character"], each[1])
+
+
+def test_a_batch_of_unknown_texts_moves_nothing_and_stops_nothing() -> None:
+    log_probs = torch.randn(2, 6, 5, requires_grad=True)
+    encoded = Encoded({"character": log_probs.log_softmax(-1)}, torch.tensor([6, 5]))
+    loss = total_loss(small_config(), ctc_losses(encoded, {"character": [None, None]}), encoded)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert log_probs.grad is not None
+    assert not log_probs.grad.any()
+
+
+def test_recordings_of_no_usable_length_are_an_error_and_not_a_run_without_an_end(tmp_path: Path) -> None:
+    config = small_training(tone_manifest(tmp_path))
+    short = replace(config, data=replace(config.data, batches=BatchConfig(seconds=3.0, shortest=5.0)))
+    with pytest.raises(ConfigError, match="5 to"):
+        TrainingRun(short, tmp_path / "run").advance()
+
+
+def test_a_recording_with_values_that_are_no_numbers_is_named(tmp_path: Path) -> None:
+    manifest = tone_manifest(tmp_path)
+    soundfile.write(tmp_path / "3.wav", np.full(12_800, np.nan), 16_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"3\.wav.*not finite"):
+        TrainingRun(small_training(manifest), tmp_path / "run")
+
+
+def test_a_run_that_has_diverged_ends_and_says_so(tmp_path: Path) -> None:
+    run = TrainingRun(small_training(tone_manifest(tmp_path)), tmp_path / "run")
+    with torch.no_grad():
+        run.state.model.mean.fill_(torch.nan)
+    for _ in range(MOST_IN_A_ROW):
+        run.advance()
+    with pytest.raises(ConfigError, match="diverged"):
+        run.advance()
+
+
+def test_noise_of_another_rate_or_with_two_channels_is_named(tmp_path: Path) -> None:
+    for name, shape, rate in [("fast", (44_100,), 44_100), ("wide", (16_000, 2), 16_000)]:
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(shape), rate)
+        manifest = tmp_path / f"{name}.jsonl"
+        manifest.write_text(f'{{"audio_filepath": "{name}.wav", "duration": 1.0}}\n')
+        with pytest.raises(AudioError, match=f"{name}.*16 kHz mono"):
+            ClipStore(manifest)[0]
+    with pytest.raises(ManifestError, match="absent"):
+        ClipStore(tmp_path / "absent.jsonl")
+    (tmp_path / "broken.jsonl").write_text('{"duration": 1.0}\n')
+    with pytest.raises(ManifestError, match="key 'audio_filepath'"):
+        ClipStore(tmp_path / "broken.jsonl")
 
 
 def test_an_epoch_holds_each_usable_example_once_in_batches_that_fit() -> None:
