@@ -4,6 +4,7 @@ recognizer = Recognizer.load()
 print(recognizer.transcribe(Path("talk.mp3")).text)
 """
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +20,7 @@ from asr.decoding.decoder import BeamReader, GreedyReader, make_decoder
 from asr.decoding.hotwords import Hotword
 from asr.decoding.partials import BeamPartials, GreedyPartials, Partials
 from asr.decoding.words import Alternative, Transcript, Utterance, Word
-from asr.errors import AsrError, CheckpointError, ConfigError
+from asr.errors import AsrError, AudioError, CheckpointError, ConfigError
 from asr.finals import Finals
 from asr.live import Live, LiveSetup
 from asr.model.bundle import Bundle, load_bundle
@@ -146,20 +147,27 @@ class Recognizer:
     def transcribe_many(self, sources: Iterable[tuple[str, Source]]) -> Iterator[Transcript | AsrError]:
         """Recordings with their names, several at a time; results in their order, an error in its recording's place."""
         waiting: deque[Future[Transcript | AsrError]] = deque()
+        stopped = threading.Event()
         with ThreadPoolExecutor(self.engine.workers) as pool:
-            for name, source in sources:
-                waiting.append(pool.submit(self._transcript_or_error, name, source))
-                while len(waiting) > 2 * self.engine.workers:
+            try:
+                for name, source in sources:
+                    waiting.append(pool.submit(self._transcript_or_error, name, source, stopped))
+                    while len(waiting) > 2 * self.engine.workers:
+                        yield waiting.popleft().result()
+                while waiting:
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            finally:  # Ctrl-C: nobody waits for the others any more
+                stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
 
-    def _transcript_or_error(self, name: str, source: Source) -> Transcript | AsrError:
+    def _transcript_or_error(self, name: str, source: Source, stopped: threading.Event) -> Transcript | AsrError:
         """In the calling thread alone: the same utterances, hence the same words, as `transcribe`."""
         utterances: list[Utterance] = []
         samples = 0
         try:
             for cuts, read in self._cuts(source, name):
+                if stopped.is_set():
+                    return AudioError(name, "stopped")
                 samples = read
                 utterances.extend(self._utterances(cuts))
         except AsrError as error:

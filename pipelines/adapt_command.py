@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from asr.evaluation.compare import Comparison
     from asr.evaluation.datasets import Dataset, Problem, Reference
     from asr.evaluation.result import Result
-    from asr.model.bundle import Bundle
+    from asr.model.bundle import Bundle, refuse_to_replace
     from asr.training.adaptation import AdaptConfig
     from asr.training.config import TrainingConfig
 
@@ -39,6 +39,7 @@ def adapt(
     from asr.evaluation.datasets import read_datasets, with_own_names
     from asr.training.adaptation import AdaptConfig
 
+    refuse_to_replace(out)
     config = AdaptConfig(passes=passes, rate=rate)
     own = with_own_names([x for path in recordings for x in read_datasets(path, kind=kind)])
     others = with_own_names([x for path in general or [] for x in read_datasets(path, kind=kind)])

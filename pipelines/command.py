@@ -57,6 +57,9 @@ def main() -> None:
         sys.exit(2 if error.code == "config" else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        print(f"asr: {error.filename}: {error.strerror}; choose another place", file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:  # the reader of our output has gone, as in `asr … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

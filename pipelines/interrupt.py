@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a polite kill, a closed terminal
+
 
 @contextmanager
 def sure_interrupt() -> Iterator[Callable[[], None]]:
     """KeyboardInterrupt at once, as ever; and again, if the first was dropped, when what this yields is called.
 
+    SIGTERM and SIGHUP are taken like Ctrl-C.
     In a thread other than the main one, which gets no signals, it does nothing.
     """
     seen = threading.Event()
@@ -26,8 +29,9 @@ def sure_interrupt() -> Iterator[Callable[[], None]]:
     if threading.current_thread() is not threading.main_thread():
         yield check
         return
-    before = signal.signal(signal.SIGINT, notice)
+    before = {number: signal.signal(number, notice) for number in _ENDS}
     try:
         yield check
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

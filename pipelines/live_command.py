@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,9 +112,10 @@ def _listen(stream: "Live", sound: "Iterator[Samples | Notice]", screen: "Screen
     except KeyboardInterrupt:
         pass  # a person has said enough; the last words follow
     finally:
-        screen.show(stream.finish())
-        screen.close()
-        saved.close()
+        with ExitStack() as last:  # in this order, each whatever becomes of the others
+            last.callback(saved.close)
+            last.callback(screen.close)
+            screen.show(stream.finish())
 
 
 def _sound(source: str, speed: float, microphone: str) -> "Iterator[Samples | Notice]":

@@ -71,6 +71,8 @@ class Screen:
     def show(self, events: list[Event]) -> None:
         """Events in their order."""
         for event in events:
+            if isinstance(event, Final) and event.text and self._out is not None:
+                self._out.add(event)  # before all that a closed terminal or pipe may break
             if self._json:
                 print(json.dumps(event.fields(), ensure_ascii=False), flush=True)
             if isinstance(event, Partial):
@@ -90,8 +92,6 @@ class Screen:
         elif not self._json:
             self._clear()
             print(event.text, flush=True)
-        if self._out is not None:
-            self._out.add(event)
 
     def notice(self, message: str) -> None:
         """A line on stderr."""
@@ -122,9 +122,11 @@ class Screen:
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        self._clear()
-        if self._out is not None:
-            self._out.close()
+        try:
+            self._clear()
+        finally:
+            if self._out is not None:
+                self._out.close()
 
 
 def open_screen(*, as_json: bool, out: Path | None, form: str, stream: str) -> Screen:

@@ -10,7 +10,7 @@ import numpy as np
 
 from asr.audio.microphone import Notice, Samples
 from asr.audio.reader import SAMPLE_RATE, read_blocks
-from asr.errors import ConfigError
+from asr.errors import AudioError, ConfigError
 
 
 def play(path: Path, speed: float, skip: int = 0) -> Iterator[Samples | Notice]:
@@ -24,13 +24,25 @@ def play(path: Path, speed: float, skip: int = 0) -> Iterator[Samples | Notice]:
         yield block
 
 
+_CONTAINERS = (b"RIFF", b"RF64", b"OggS", b"fLaC", b"FORM", b"\x1aE\xdf\xa3")  # as such files begin
+
+
 def read_pcm(stream: BinaryIO) -> Iterator[Samples | Notice]:
-    """Raw 16-bit little-endian mono samples at 16 kHz, as they come."""
-    odd = b""
+    """Raw 16-bit little-endian mono samples at 16 kHz, as they come. Raises AudioError for a file, for nothing."""
+    odd, begun = b"", False
     while data := stream.read1(8192) if hasattr(stream, "read1") else stream.read(8192):
         data = odd + data
+        if not begun and len(data) < 4:
+            odd = data
+            continue
+        if not begun and (data[:4] in _CONTAINERS or data[:3] == b"ID3"):
+            wanted = "expected raw samples (ffmpeg -i FILE -f s16le -ar 16000 -ac 1 -)"
+            raise AudioError("stdin", f"{wanted}, got a file that begins with {data[:4]!r}")
+        begun = True
         odd = data[len(data) // 2 * 2 :]
         yield np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
+    if not begun:
+        raise AudioError("stdin", f"holds no samples: {len(odd)} bytes came; expected raw 16-bit mono at 16 kHz")
 
 
 class Saved:
@@ -41,7 +53,9 @@ class Saved:
         self._file = None
         if path is not None:
             try:
-                path.open("wb").close()  # wave itself leaves a half-made object behind
+                path.open("xb").close()  # wave itself leaves a half-made object behind
+            except FileExistsError:
+                raise ConfigError("--save-audio", f"{path} is there already; name a new file") from None
             except OSError as error:
                 raise ConfigError("--save-audio", f"cannot write {path}: {error.strerror}") from error
             self._file = wave.open(str(path), "wb")  # noqa: SIM115  (closed by close)

@@ -27,10 +27,12 @@ class Found:
         return sys.stdin.buffer if self.path is None else self.path
 
 
-def find_recordings(given: Iterable[str]) -> Iterator[Found | AudioError]:
+def find_recordings(given: Iterable[str]) -> Iterator[Found | AudioError | ManifestError]:
     """Every recording in the order given, folders sorted; an error for each path that leads to none."""
     for text in given:
         path = Path(text)
+        if not text:
+            raise ConfigError("PATH", "expected a file, a folder or a pattern, got nothing")
         if text == "-":
             yield Found("-", None, Path("stdin"))
         elif path.is_dir():
@@ -54,16 +56,26 @@ def _folder(folder: Path) -> Iterator[Found | AudioError]:
         yield Found(str(path), path, path.relative_to(folder).with_suffix(""))
 
 
-def _manifest(manifest: Path) -> Iterator[Found]:
-    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), 1):
+def _manifest(manifest: Path) -> Iterator[Found | ManifestError]:
+    """Its lines; an error for each that names no recording, or a part of one."""
+    try:
+        lines = manifest.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        yield ManifestError(manifest, f"expected JSONL in UTF-8: {error}")
+        return
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            name = json.loads(line)["audio_filepath"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ManifestError(
-                f"{manifest}:{number}", f"expected a JSON object with audio_filepath: {error}"
-            ) from error
+            row = json.loads(line)
+            name, offset = row["audio_filepath"], row.get("offset")
+            if not isinstance(name, str) or not Path(name).name:
+                raise ValueError(f"audio_filepath is {name!r}")
+            if offset:
+                raise ValueError("recordings are transcribed whole, and this is a part of one (offset)")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            yield ManifestError(f"{manifest}:{number}", f"expected a JSON object with audio_filepath: {error}")
+            continue
         relative = Path(*(part for part in Path(name).parts if part not in ("/", "..", ".")))
         yield Found(str(manifest.parent / name), manifest.parent / name, relative.with_suffix(""))
 

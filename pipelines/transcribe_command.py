@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,10 +48,14 @@ def transcribe(
     found = [x for x in everything if isinstance(x, Found)]
     failed = [x for x in everything if isinstance(x, AsrError)]
     for error in failed:
-        print(f"asr: {error}", file=sys.stderr)
+        print(f"asr: {printable(str(error))}", file=sys.stderr)
     if not found:
+        if not failed:
+            print("asr: nothing to transcribe in " + ", ".join(paths), file=sys.stderr)
         raise typer.Exit(2)
     if out is not None:
+        if out.exists() and not out.is_dir():
+            raise ConfigError("--out", f"expected a folder, {out} is a file")
         refuse_clashes(found)
     if workers or address:
         if out is None:
@@ -82,7 +87,7 @@ def _transcribe_all(recognizer: "Recognizer", found: list[Found], chosen: tuple[
                 failures += 1
                 progress.say(f"asr: {result}")
             else:
-                _write(recording, result, chosen, out, alone=len(found) == 1)
+                failures += _write(recording, result, chosen, out, alone=len(found) == 1)
                 seconds += result.duration_s
             progress.advance(seconds)
     wall = time.perf_counter() - began
@@ -104,23 +109,38 @@ def _results(recognizer: "Recognizer", found: list[Found]) -> "Iterator[Transcri
 
 def _write(
     recording: Found, transcript: "Transcript", chosen: tuple[str, ...], out: Path | None, *, alone: bool
-) -> None:
+) -> bool:
+    """Whether it failed."""
     if out is None:
         [name] = chosen
-        line = f"{transcript.name}\t{transcript.text}\n"
-        sys.stdout.write(line if name == "txt" and not alone else FORMATS[name](transcript))
+        line = f"{_on_one_line(transcript.name)}\t{transcript.text}\n"
+        sys.stdout.write(printable(line if name == "txt" and not alone else FORMATS[name](transcript)))
         sys.stdout.flush()
-        return
-    for name in chosen:
-        write_whole(out / f"{recording.stem}.{name}", FORMATS[name](transcript))
+        return False
+    try:
+        for name in chosen:
+            write_whole(out / f"{recording.stem}.{name}", FORMATS[name](transcript))
+    except OSError as error:
+        print(f"asr: {printable(recording.name)}: its text cannot be written: {error}", file=sys.stderr)
+        return True
+    return False
+
+
+def _on_one_line(name: str) -> str:
+    return name.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def printable(text: str) -> str:
+    """Bytes of a file's name that are no UTF-8 stand as \\udcXX."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write under a temporary name, then rename: no reader ever sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}.part")  # as short as any name
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
         part.replace(path)
     finally:
         with contextlib.suppress(FileNotFoundError):

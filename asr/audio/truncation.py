@@ -29,7 +29,7 @@ def _wav(file: BinaryIO) -> str | None:
         file.seek(place)
         name, length = struct.unpack("<4sI", file.read(8))
         if name == b"data":
-            unknown = length in (0, 0xFFFFFFFF, 0x7FFFF000, 0xFFFFF000)  # written by a pipe that could not go back
+            unknown = length == 0 or length >= 0x7FFF0000  # written by a pipe that could not go back
             short = place + 8 + length - size
             return f"{short} bytes of {length} are missing" if short > 1 and not unknown else None
         place += 8 + length + length % 2

@@ -21,7 +21,7 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from asr.errors import AsrError, CheckpointError
+from asr.errors import AsrError, CheckpointError, ConfigError
 from asr.features.spectral import FeatureConfig
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.storage import Storage, packed, unpacked
@@ -53,8 +53,17 @@ class _Config:
     files: dict[str, str]
 
 
+def refuse_to_replace(folder: Path) -> None:
+    """Raises ConfigError where something lies that is no model: to write one there would delete it."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
+        raise ConfigError(folder, "expected a new folder or a model to replace; other things are there, which stay")
+
+
 def save_bundle(bundle: Bundle, folder: Path, *, storage: Storage = "fp32") -> None:
     """Write all files under a temporary name, then rename. `storage`: smaller weights, for a product."""
+    refuse_to_replace(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     for kind, units in bundle.units.items():

@@ -89,7 +89,8 @@ def vtt(transcript: Transcript) -> str:
 
 def vtt_cue(cue: Cue) -> str:
     """One of WebVTT's."""
-    return f"{_time(cue.start_s, '.')} --> {_time(cue.end_s, '.')}\n" + "\n".join(cue.lines) + "\n\n"
+    lines = (line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in cue.lines)
+    return f"{_time(cue.start_s, '.')} --> {_time(cue.end_s, '.')}\n" + "\n".join(lines) + "\n\n"
 
 
 def _time(seconds: float, point: str) -> str:

@@ -51,7 +51,8 @@ def test_raw_samples_on_stdin_are_heard_and_kept(model: Path, tmp_path: Path) ->
     assert np.abs(kept - np.frombuffer(raw, "<i2").astype(int)).max() <= 1
 
 
-def test_ctrl_c_keeps_the_last_words(model: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_an_end_from_outside_keeps_the_last_words(model: Path, number: signal.Signals) -> None:
     command = [str(Path(sys.executable).with_name("asr")), "live", "--input", str(RECORDINGS[5]), "--speed", "1"]
     process = subprocess.Popen(
         [*command, "--json", "--model", str(model)],
@@ -63,7 +64,7 @@ def test_ctrl_c_keeps_the_last_words(model: Path) -> None:
     first = json.loads(process.stdout.readline())
     assert first["type"] == "partial"
     time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     rest = process.communicate(timeout=60)[0].splitlines()
     assert process.returncode == 0
     assert json.loads(rest[-1])["type"] == "final"
@@ -86,3 +87,33 @@ def test_misuse_is_said(arguments: list[str], status: int, said: str, model: Pat
     assert done.returncode == status
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("given", "said"), [(b"OggS" + bytes(5000), "raw samples"), (b"", "no samples")])
+def test_what_is_no_raw_sound_on_stdin_is_named(model: Path, given: bytes, said: str) -> None:
+    done = asr("live", "--input", "-", stdin=given, model=model)
+    assert (done.returncode, said in done.stderr) == (1, True)
+
+
+def test_a_recording_that_is_there_is_not_written_over(model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech(1), 16_000)
+    before = (tmp_path / "a.wav").read_bytes()
+    done = asr("live", "-i", tmp_path / "a.wav", "--speed", 0, "--save-audio", tmp_path / "a.wav", model=model)
+    assert (done.returncode, "is there already" in done.stderr) == (2, True)
+    assert (tmp_path / "a.wav").read_bytes() == before
+
+
+def test_words_are_kept_in_the_file_though_nobody_reads_stdout(model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech(3), 16_000)
+    command = [Path(sys.executable).with_name("asr"), "live", "-i", tmp_path / "a.wav", "--speed", "0", "--json"]
+    process = subprocess.Popen(
+        [*map(str, command), "--out", str(tmp_path / "out.txt"), "--model", str(model)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    process.wait(60)
+    assert (tmp_path / "out.txt").read_text().strip()

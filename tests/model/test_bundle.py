@@ -6,7 +6,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from asr.errors import CheckpointError
+from asr.errors import CheckpointError, ConfigError
 from asr.features.spectral import FeatureConfig
 from asr.model.bundle import CONFIG, WEIGHTS, Bundle, load_bundle, save_bundle
 from asr.model.storage import Storage, packed, unpacked
@@ -124,3 +124,14 @@ def test_subwords_write_any_text_of_known_letters_and_refuse_others() -> None:
     assert 0 not in ids
     assert units.decode(ids) == "that hat"
     assert units.encode("ünder") is None
+
+
+def test_a_bundle_takes_no_place_where_other_things_lie(tmp_path: Path) -> None:
+    bundle = Bundle(small_model(), FeatureConfig(), small_units(), card="", metrics={})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "photo.jpg").write_text("dear to me")
+    with pytest.raises(ConfigError, match="other things"):
+        save_bundle(bundle, tmp_path / "mine")
+    assert (tmp_path / "mine" / "photo.jpg").exists()
+    for _ in range(2):  # a new folder, and a model that is replaced
+        save_bundle(bundle, tmp_path / "new")

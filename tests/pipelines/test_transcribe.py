@@ -104,6 +104,12 @@ def test_misuse_is_said_and_shows_in_the_status(arguments: list[str], status: in
     assert "Traceback" not in done.stderr
 
 
+def test_an_output_folder_that_is_a_file_is_misuse(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    done = asr("transcribe", RECORDINGS[0], "--out", tmp_path / "out", model=model)
+    assert (done.returncode, "is a file" in done.stderr) == (2, True)
+
+
 def test_two_recordings_that_would_write_the_same_output_are_refused(tmp_path: Path, model: Path) -> None:
     for suffix in (".wav", ".flac"):
         soundfile.write(tmp_path / f"same{suffix}", tone(1.0), 16_000)
@@ -134,3 +140,28 @@ def test_the_packaged_model_hears_most_words_of_the_samples() -> None:
     recognizer = Recognizer.load()
     references = [path.with_suffix(".txt").read_text().strip() for path in RECORDINGS]
     assert jiwer.wer(references, [recognizer.transcribe(path).text for path in RECORDINGS]) < 0.6
+
+
+def test_odd_names_cost_nobody_else_a_word(tmp_path: Path, model: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    names = [b"bad\xff.opus", ("long" + "\u0436" * 122).encode() + b".opus", b"a\tb.opus", b"plain.opus"]
+    for name in names:
+        shutil.copy(RECORDINGS[0], os.path.join(os.fsencode(folder), name))  # noqa: PTH118  (bytes)
+    done = asr("transcribe", folder, "--out", tmp_path / "out", "--format", "json", model=model)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert len(list((tmp_path / "out").glob("*.json"))) == len(names)
+    printed = asr("transcribe", folder, model=model)
+    assert printed.returncode == 0
+    assert all(line.count("\t") == 1 for line in printed.stdout.splitlines())
+
+
+def test_a_line_that_names_no_recording_costs_only_itself(tmp_path: Path, model: Path) -> None:
+    shutil.copy(RECORDINGS[0], tmp_path / "a.opus")
+    lines = ["\ufeff" + json.dumps({"audio_filepath": "a.opus", "text": "x \u2028 y"}, ensure_ascii=False)]
+    lines += ["{", "[]", '{"audio_filepath": 5}', '{"audio_filepath": ""}', '{"audio_filepath": "a.opus", "offset": 1}']
+    (tmp_path / "list.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    done = asr("transcribe", tmp_path / "list.jsonl", model=model)
+    assert done.returncode == 1
+    assert done.stdout == asr("transcribe", RECORDINGS[0], model=model).stdout
+    assert [f"list.jsonl:{number}:" in done.stderr for number in range(1, 7)] == [False, True, True, True, True, True]

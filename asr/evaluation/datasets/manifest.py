@@ -38,7 +38,7 @@ def _nemo_line(path: Path, where: str, row: dict[str, Any]) -> Reference:
         id=name,
         audio=path.parent / audio,
         text=text_of(row, "text", where=where),
-        offset_s=offset or None,
+        offset_s=offset,
         duration_s=duration,
         speaker=str(row.get("speaker") or ""),
         source=str(row.get("source") or ""),

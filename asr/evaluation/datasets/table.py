@@ -105,7 +105,7 @@ def _reference(row: dict[str, str], where: str, *, audio: Path, name: str) -> Re
         id=next((row[column] for column in ID_COLUMNS if row.get(column)), name),
         audio=audio,
         text=_value(row, TEXT_COLUMNS, where),
-        offset_s=seconds(row["offset"], where=where, name="offset") or None if row.get("offset") else None,
+        offset_s=seconds(row["offset"], where=where, name="offset") if row.get("offset") else None,
         duration_s=seconds(row["duration"], where=where, name="duration") if row.get("duration") else None,
         speaker=next((row[column] for column in SPEAKER_COLUMNS if row.get(column)), ""),
         source=row.get("source", ""),
