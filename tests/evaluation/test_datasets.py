@@ -119,10 +119,14 @@ def test_texts_and_subtitles_beside_the_audio(tmp_path: Path) -> None:
     )
     write(tmp_path / "c.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nvoila\n")
     write(tmp_path / "e.txt", "no audio")
+    make_audio(tmp_path / "f.wav")
+    write(tmp_path / "f.TXT", "")
+    make_audio(tmp_path / "a.ogg")
     write(tmp_path / "README.txt", "about this folder")
     dataset = only(tmp_path)
-    assert texts(dataset) == [("a", "hello world"), ("c", "voila"), ("d", ""), ("deep/b", "two lines there")]
-    assert [(problem.kind, problem.id) for problem in dataset.problems] == [("empty", "d"), ("missing", "e")]
+    assert texts(dataset) == [("a", "hello world"), ("c", "voila"), ("deep/b", "two lines there"), ("f", "")]
+    problems = [(problem.kind, problem.id) for problem in dataset.problems]
+    assert problems == [("doubled", "a"), ("missing", "d"), ("missing", "e"), ("empty", "f")]
 
 
 def test_common_voice_prefers_the_test_split_and_finds_clips(tmp_path: Path) -> None:

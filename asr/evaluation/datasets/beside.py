@@ -23,24 +23,27 @@ def has_text_beside(audio: Path) -> bool:
 def read_beside(folder: Path) -> Iterator[Reference]:
     """One reference a recording: all of its .txt, or the words of its subtitles in order. Raises ManifestError.
 
-    A text without a recording and a recording without a text both come out (missing file, empty text), so that the
-    check names them.
+    A text without a recording, a recording without a text, and one of a name that was there (a.wav, a.opus) come out
+    too, so that the check names them.
     """
-    texts = {p.with_suffix(""): p for suffix in TEXT_SUFFIXES for p in sorted(folder.rglob(f"*{suffix}"))}
-    audio = {p.with_suffix(""): p for p in sorted(folder.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES}
-    for stem in sorted(texts.keys() | audio.keys()):
-        if stem not in audio and stem.name.lower() in {"readme", "license", "licence", "notes"}:
-            continue
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    texts = {p.with_suffix(""): p for suffix in TEXT_SUFFIXES for p in files if p.suffix.lower() == suffix}
+    audio = [p for p in files if p.suffix.lower() in AUDIO_SUFFIXES]
+    alone = texts.keys() - {p.with_suffix("") for p in audio}
+    silent = [p.with_suffix(".wav") for p in alone if p.name.lower() not in {"readme", "license", "licence", "notes"}]
+    for path in sorted([*audio, *silent]):
+        stem = path.with_suffix("")
         yield Reference(
             id=stem.relative_to(folder).as_posix(),
-            audio=audio.get(stem, stem.with_suffix(".wav")),
+            audio=path,
             text=_words_of(texts[stem]) if stem in texts else "",
             source=folder.name,
+            transcribed=stem in texts,
         )
 
 
 def _words_of(path: Path) -> str:
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         return " ".join(read_text(path).split())
     return " ".join(text for _, _, text in read_subtitles(path))
 

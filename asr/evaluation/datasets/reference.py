@@ -18,7 +18,8 @@ class Reference:
     """One stretch of a recording and the words that were said in it.
 
     audio is a file, the bytes of one, or None where only the words are known. offset_s and duration_s are seconds; an
-    offset_s of None means the recording from its start, a duration_s of None to its end (or not known).
+    offset_s of None means the recording from its start, a duration_s of None to its end (or not known). Where nobody
+    wrote down what is said, it is not `transcribed`: that is another thing than a text without words.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Reference:
     speaker: str = ""
     source: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    transcribed: bool = True
 
     @property
     def is_cut(self) -> bool:
@@ -103,7 +105,11 @@ def _problems_of(reference: Reference, seen: Mapping[str, int]) -> Iterable[Prob
         yield Problem("doubled", name, "this id was there before; the first one counts, this one is left out")
     if isinstance(reference.audio, Path) and not reference.audio.is_file():
         yield Problem("missing", name, f"there is no file {reference.audio}")
-    if not reference.text.strip():
+    if not reference.transcribed:
+        yield Problem(
+            "missing", name, "nobody wrote down what is said; expected a .txt, .srt or .vtt beside the recording"
+        )
+    elif not reference.text.strip():
         yield Problem("empty", name, "the reference has no words; each word heard counts as inserted")
     if seconds is not None and seconds > LONGEST_S:
         yield Problem("long", name, f"{seconds:.0f} s are more than {LONGEST_S:.0f} s")
