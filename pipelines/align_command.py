@@ -68,7 +68,7 @@ def _text(file: Path | None, text: str | None) -> str:
     if (file is None) == (text is None):
         raise ConfigError("text", "expected either a file after the recording or --text, one of the two")
     try:
-        said = text if text is not None else file.read_text(encoding="utf-8") if file else ""
+        said = text if text is not None else file.read_text(encoding="utf-8-sig") if file else ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(file), f"expected a text file in UTF-8: {error}") from error
     if not said.split():

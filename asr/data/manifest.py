@@ -28,7 +28,7 @@ def read_manifest(path: Path) -> list[Example]:
 def read_rows(path: Path, *needed: str) -> list[tuple[Example, dict[str, Any]]]:
     """All lines, each with all that it says. `needed`: keys beside the sound's. Raises ManifestError."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # other ends of line may stand inside a string
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(path, f"expected a JSONL manifest that can be read: {error}") from error
     rows = [_row(path, number, line, needed) for number, line in enumerate(lines, 1) if line.strip()]
@@ -43,6 +43,8 @@ def _row(path: Path, number: int, line: str, needed: Sequence[str]) -> tuple[Exa
     try:
         row = json.loads(line)
         _ = [row[key] for key in needed]
+        if row.get("offset"):
+            raise ValueError("training reads recordings whole, and this is a part of one (offset): cut it out first")
         example = Example(
             audio=path.parent / row["audio_filepath"],
             duration=float(row["duration"]),

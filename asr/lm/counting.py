@@ -44,12 +44,17 @@ class Counts:
     tables: tuple[Table, ...]
 
 
+_ENCODING = "utf-8-sig"  # a mark that some editors put before the first word is not of it
+
+
 def read_lines(paths: Iterable[Path]) -> Iterator[str]:
     """The lines of text files, plain or .xz. Raises ConfigError."""
     for path in paths:
         try:
             with (
-                lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as file
+                lzma.open(path, "rt", encoding=_ENCODING)
+                if path.suffix == ".xz"
+                else path.open(encoding=_ENCODING) as file
             ):
                 yield from file
         except (OSError, UnicodeDecodeError, EOFError, lzma.LZMAError) as error:
@@ -67,6 +72,8 @@ def count_ngrams(lines: Iterable[str], *, order: int, scratch: Path, chunk: int 
     rows: Stream = tokens
     for n in range(2, order + 1):
         keys, counts = _merge(_runs(tokens, rows, bits=bits, chunk=chunk, scratch=scratch), chunk)
+        if not len(keys):
+            raise ConfigError("order", f"expected lines of {n - 2} words or more for an order of {n}, found none")
         if len(keys) >= NO_ROW >> 1:
             raise ConfigError("text", f"{len(keys)} {n}-grams are more than this counter can number; use less text")
         tables.append(_table(keys, counts, tables, bits))

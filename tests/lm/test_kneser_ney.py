@@ -154,3 +154,11 @@ def test_what_is_no_text_or_no_model_is_said(tmp_path: Path) -> None:
         count_ngrams(["a </s> b"], order=2, scratch=tmp_path)
     with pytest.raises(CheckpointError, match="ARPA"):
         perplexity(tmp_path / "none.arpa", ["a"])
+
+
+def test_a_mark_before_the_first_word_is_not_of_it_and_an_order_above_all_lines_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "marked.txt").write_text("the cat\n\n", encoding="utf-8-sig")
+    counts = count_ngrams(read_lines([tmp_path / "marked.txt"]), order=4, scratch=tmp_path)
+    assert counts.vocabulary[3:] == ("the", "cat")
+    with pytest.raises(ConfigError, match="3 words or more for an order of 5"):
+        count_ngrams(read_lines([tmp_path / "marked.txt"]), order=5, scratch=tmp_path)
