@@ -43,9 +43,10 @@ class ConfigError(AsrError):
 
 
 class AudioError(AsrError):
-    """A recording or a device gives no usable samples."""
+    """A recording or a device gives no usable samples, or no more of them."""
 
     code = "audio"
+    heard: object = None  # the Transcript of what could be read of a damaged recording, where anything could
 
 
 class ManifestError(AsrError):

@@ -130,19 +130,25 @@ class Recognizer:
         return _placed(cut, *self._read(log_probs, len(cut.samples)))
 
     def transcribe(self, source: Source, *, name: str | None = None) -> Transcript:
-        """Everything said in a recording of any length, in flat memory. Raises AudioError."""
+        """Everything said in a recording of any length, in flat memory.
+
+        Raises AudioError; what was heard before the damage of a recording is in its `heard`.
+        """
         utterances: list[Utterance] = []
         waiting: deque[Future[list[Utterance]]] = deque()
-        samples = 0
+        samples, damage = 0, list[AudioError]()
         with ThreadPoolExecutor(self.engine.workers) as pool:
-            for cuts, read in self._cuts(source, name):
+            for cuts, read in self._cuts(source, name, damage):
                 samples = read
                 waiting.append(pool.submit(self._utterances, cuts))
                 while len(waiting) > 2 * self.engine.workers:
                     utterances.extend(waiting.popleft().result())
             for future in waiting:
                 utterances.extend(future.result())
-        return Transcript(name or name_of(source), samples / SAMPLE_RATE, tuple(utterances))
+        heard = Transcript(name or name_of(source), samples / SAMPLE_RATE, tuple(utterances))
+        for error in damage:
+            raise _with_heard(error, heard)
+        return heard
 
     def transcribe_many(self, sources: Iterable[tuple[str, Source]]) -> Iterator[Transcript | AsrError]:
         """Recordings with their names, several at a time; results in their order, an error in its recording's place."""
@@ -163,26 +169,32 @@ class Recognizer:
     def _transcript_or_error(self, name: str, source: Source, stopped: threading.Event) -> Transcript | AsrError:
         """In the calling thread alone: the same utterances, hence the same words, as `transcribe`."""
         utterances: list[Utterance] = []
-        samples = 0
+        samples, damage = 0, list[AudioError]()
         try:
-            for cuts, read in self._cuts(source, name):
+            for cuts, read in self._cuts(source, name, damage):
                 if stopped.is_set():
                     return AudioError(name, "stopped")
                 samples = read
                 utterances.extend(self._utterances(cuts))
         except AsrError as error:
             return error
-        return Transcript(name, samples / SAMPLE_RATE, tuple(utterances))
+        heard = Transcript(name, samples / SAMPLE_RATE, tuple(utterances))
+        return _with_heard(damage[0], heard) if damage else heard
 
-    def _cuts(self, source: Source, name: str | None) -> Iterator[tuple[list[Cut], int]]:
-        """Utterances in handy groups, with the number of samples read so far."""
+    def _cuts(self, source: Source, name: str | None, damage: list[AudioError]) -> Iterator[tuple[list[Cut], int]]:
+        """Utterances in handy groups, with the number of samples read so far; what ends a recording too early."""
         state, group = cutting.start(), list[Cut]()
-        for block in read_blocks(source, name=name):
-            state, cuts = cutting.step(self.segments, state, block)
-            group += cuts
-            if len(group) >= (1 if self.engine.alone else _TOGETHER):
-                yield group, state.samples
-                group = []
+        try:
+            for block in read_blocks(source, name=name):
+                state, cuts = cutting.step(self.segments, state, block)
+                group += cuts
+                if len(group) >= (1 if self.engine.alone else _TOGETHER):
+                    yield group, state.samples
+                    group = []
+        except AudioError as error:
+            if not state.samples:
+                raise
+            damage.append(error)
         yield group + cutting.finish(self.segments, state), state.samples
 
     def _utterances(self, cuts: list[Cut]) -> list[Utterance]:
@@ -190,6 +202,12 @@ class Recognizer:
 
     def _read(self, log_probs: LogProbs, samples: int) -> tuple[tuple[Word, ...], tuple[Alternative, ...]]:
         return self.decoder.read(log_probs, frame_s=self.frame_s, end_s=samples / SAMPLE_RATE)
+
+
+def _with_heard(error: AudioError, heard: Transcript) -> AudioError:
+    if heard.words:
+        error.heard = heard
+    return error
 
 
 def _placed(cut: Cut, words: tuple[Word, ...], alternatives: tuple[Alternative, ...]) -> Utterance:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from asr.decoding.words import Transcript
 from asr.errors import AsrError, ConfigError
 from asr.output.formats import FORMATS
 from pipelines.batch.ledger import Ledger, Row, hash_settings
@@ -101,11 +102,16 @@ class _Batch:
     def _keep(self, ledger: Ledger, stem: str, outcome: Outcome) -> None:
         if not isinstance(outcome, Heard):
             print(f"asr: {outcome.message}", file=sys.stderr)
+            if outcome.heard is not None:
+                self._write(stem, outcome.heard)
             ledger.fail(stem, outcome.code, outcome.message, quarantine=outcome.quarantine)
             return
-        for name in self._formats:
-            write_whole(self._out / f"{stem}.{name}", FORMATS[name](outcome.transcript))
+        self._write(stem, outcome.transcript)
         ledger.done(stem, audio_hash=outcome.audio_hash, seconds=outcome.transcript.duration_s)
+
+    def _write(self, stem: str, transcript: Transcript) -> None:
+        for name in self._formats:
+            write_whole(self._out / f"{stem}.{name}", FORMATS[name](transcript))
 
     def _written(self, row: Row) -> bool:
         return all((self._out / f"{row.stem}.{name}").is_file() for name in self._formats)

@@ -61,11 +61,12 @@ class Heard:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why there is no transcript. `quarantine`: the recording's workers died."""
+    """Why there is no whole transcript. `quarantine`: the recording's workers died."""
 
     code: str
     message: str
     quarantine: bool = False
+    heard: Transcript | None = None  # what could be read of a damaged recording
 
 
 Outcome = Heard | Failed
@@ -92,7 +93,8 @@ class Worker(Holder):
         """A recording's transcript, or why there is none."""
         [result] = self.recognizer.transcribe_many([(job.name, job.path)])
         if isinstance(result, AsrError):
-            return Failed(result.code, str(result))
+            heard = getattr(result, "heard", None)
+            return Failed(result.code, str(result), heard=heard if isinstance(heard, Transcript) else None)
         return Heard(result, hash_file(job.path))
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.errors import AsrError
+from asr.decoding.words import Transcript
+from asr.errors import AsrError, AudioError
 from asr.output.formats import FORMATS
 from asr.recognizer import Recognizer
 from pipelines.batch.folder_batch import run_batch
@@ -58,12 +59,18 @@ def outputs(out: Path) -> dict[str, bytes]:
 
 
 def alone(model: Path, found: list[Found]) -> dict[str, bytes]:
-    """What one process writes."""
+    """What one process writes: of a damaged recording, what can be heard."""
     recognizer, texts = Recognizer.load(model), {}
     for recording in found:
-        if recording.stem.name.startswith(("good", "unlucky")):
+        if recording.stem.name == "poison":
+            continue
+        try:
             transcript = recognizer.transcribe(recording.open(), name=recording.name)
-            texts |= {f"{recording.stem}.{name}": FORMATS[name](transcript).encode() for name in FORMAT_NAMES}
+        except AudioError as error:
+            if not isinstance(error.heard, Transcript):
+                continue
+            transcript = error.heard
+        texts |= {f"{recording.stem}.{name}": FORMATS[name](transcript).encode() for name in FORMAT_NAMES}
     return texts
 
 

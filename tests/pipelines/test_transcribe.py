@@ -165,3 +165,15 @@ def test_a_line_that_names_no_recording_costs_only_itself(tmp_path: Path, model:
     assert done.returncode == 1
     assert done.stdout == asr("transcribe", RECORDINGS[0], model=model).stdout
     assert [f"list.jsonl:{number}:" in done.stderr for number in range(1, 7)] == [False, True, True, True, True, True]
+
+
+def test_of_a_recording_that_ends_too_early_the_words_that_are_there_are_kept(tmp_path: Path, model: Path) -> None:
+    soundfile.write(tmp_path / "whole.wav", speech(2), 16_000)
+    whole = (tmp_path / "whole.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[:-2000])
+    alone = asr("transcribe", tmp_path / "cut.wav", model=model)
+    assert (alone.returncode, "truncated" in alone.stderr) == (1, True)
+    assert alone.stdout.split()[:3] == asr("transcribe", tmp_path / "whole.wav", model=model).stdout.split()[:3]
+    both = asr("transcribe", tmp_path, "--out", tmp_path / "out", model=model)
+    assert (both.returncode, "1 of 2 recordings" in both.stderr) == (1, True)
+    assert (tmp_path / "out" / "cut.txt").read_text() == alone.stdout
