@@ -5,7 +5,7 @@ silence.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class SegmentState:
     run: int = 0  # frames in a row above `onset`, while no utterance is open
     open_start: int | None = None  # first sample of the open utterance; once set, it stays until the end is found
     last_speech: int = 0  # frame after the last one of speech in the open utterance
+    goes_on_until: int = 0  # frame up to which, behind a cut, speech is what it was inside the utterance
     heard: tuple[float, ...] = ()  # probabilities of the run of speech and all after it
 
     def needed_from(self, config: SegmentConfig) -> int:
@@ -109,10 +110,12 @@ def finish(config: SegmentConfig, state: SegmentState, samples: int) -> list[Spa
 
 def _frame(config: SegmentConfig, state: SegmentState, probability: float, spans: list[Span]) -> SegmentState:
     frames = state.frames + 1
+    if state.open_start is None and probability >= config.offset and state.frames < state.goes_on_until:
+        state = _open(config, state)
     if state.open_start is None:
         run = state.run + 1 if probability >= config.onset else 0
         heard = (*state.heard, probability) if run else ()
-        state = SegmentState(frames=frames, decided=state.decided, run=run, heard=heard)
+        state = SegmentState(frames, state.decided, run, goes_on_until=state.goes_on_until, heard=heard)
         return _open(config, state) if run >= config.shortest else state
     last = frames if probability >= config.offset else state.last_speech
     state = SegmentState(
@@ -156,17 +159,13 @@ def _close(config: SegmentConfig, state: SegmentState, end: int, spans: list[Spa
 
 def _cut(config: SegmentConfig, state: SegmentState, spans: list[Span]) -> SegmentState:
     """End an utterance that has grown too long where it is least like speech, and go through the rest of it again."""
+    until = state.last_speech + config.silence
     later = state.heard[len(state.heard) // 2 :]
     smooth = np.convolve(np.pad(later, 2, mode="edge"), np.ones(5) / 5, mode="valid")
     rest = later[int(smooth.argmin()) :]
     place = state.frames - len(rest)
     state = _close(config, state, place * FRAME, spans)
-    state = SegmentState(frames=place, decided=state.decided)
-    goes_on = False
+    state = SegmentState(frames=place, decided=state.decided, goes_on_until=until)
     for probability in rest:
-        if not goes_on and probability >= config.offset:  # speech in the open utterance stays speech
-            goes_on = True
-            first = state.frames * FRAME - int(config.before_s * _RATE)
-            state = replace(state, run=0, open_start=max(state.decided, first), last_speech=state.frames, heard=())
         state = _frame(config, state, probability, spans)
     return state

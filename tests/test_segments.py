@@ -80,12 +80,15 @@ def test_what_grows_too_long_is_cut_where_it_is_least_like_speech() -> None:
     assert second.start >= first.end
 
 
-def test_what_goes_on_in_a_low_voice_is_speech_also_behind_a_cut() -> None:
-    whole = [0.9] * 60 + [0.4] * 300  # above `offset`, below `onset`
-    for pause in ([], [0.1] * 5):
-        spans = spans_of(SHORT, [*whole[:90], *pause, *whole[90:]], [], (360 + len(pause)) * FRAME)
-        assert all(span.speech or span.end - span.start <= len(pause) * FRAME for span in spans)
-        assert len(spans) > 2
+@given(probabilities=PROBABILITIES)
+def test_speech_in_an_utterance_is_in_one_also_where_the_longest_is_cut(probabilities: list[float]) -> None:
+    inside = []
+    for config in (SegmentConfig(longest_s=1000.0), SHORT):
+        spoken = np.zeros(len(probabilities), bool)
+        for span in spans_of(config, probabilities, [], len(probabilities) * FRAME):
+            spoken[span.start // FRAME : span.end // FRAME] = span.speech
+        inside.append(spoken & (np.array(probabilities) >= config.offset))
+    assert not (inside[0] & ~inside[1]).any()
 
 
 @given(cuts=st.lists(st.integers(0, 100_000), max_size=4))
