@@ -13,11 +13,14 @@ A message says where, what was expected, what came, and what to do. Each error i
 alone, so that it pickles (an exception whose `__init__` takes other arguments than its `args` does not cross Ray).
 """
 
+from typing import Any
+
 
 class AsrError(Exception):
     """Something that a user can understand and act on. `where` names the file, line, device or setting."""
 
     code = "error"
+    heard: Any = None  # the Transcript of what could be read of a damaged recording, where anything could
 
     def __init__(self, where: object, problem: str) -> None:
         super().__init__(str(where), problem)
@@ -46,7 +49,6 @@ class AudioError(AsrError):
     """A recording or a device gives no usable samples, or no more of them."""
 
     code = "audio"
-    heard: object = None  # the Transcript of what could be read of a damaged recording, where anything could
 
 
 class ManifestError(AsrError):

@@ -146,8 +146,8 @@ class Recognizer:
             for future in waiting:
                 utterances.extend(future.result())
         heard = Transcript(name or name_of(source), samples / SAMPLE_RATE, tuple(utterances))
-        for error in damage:
-            raise _with_heard(error, heard)
+        if damage:
+            raise _with_heard(damage[0], heard)
         return heard
 
     def transcribe_many(self, sources: Iterable[tuple[str, Source]]) -> Iterator[Transcript | AsrError]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from asr.evaluation.compare import Comparison
     from asr.evaluation.datasets import Dataset, Problem, Reference
     from asr.evaluation.result import Result
-    from asr.model.bundle import Bundle, refuse_to_replace
+    from asr.model.bundle import Bundle
     from asr.training.adaptation import AdaptConfig
     from asr.training.config import TrainingConfig
 
@@ -37,6 +37,7 @@ def adapt(
 ) -> None:
     """Adapt a model to a voice, a room, a subject. Run again after a stop, it goes on where it was."""
     from asr.evaluation.datasets import read_datasets, with_own_names
+    from asr.model.bundle import refuse_to_replace
     from asr.training.adaptation import AdaptConfig
 
     refuse_to_replace(out)

@@ -80,16 +80,14 @@ def transcribe(
 
 def _transcribe_all(recognizer: "Recognizer", found: list[Found], chosen: tuple[str, ...], out: Path | None) -> int:
     """Transcribe and write everything, of damaged recordings what could be read; how many failed."""
-    from asr.decoding.words import Transcript
-
     failures, began, seconds = 0, time.perf_counter(), 0.0
     with Progress(len(found)) as progress:
         for recording, result in zip(found, _results(recognizer, found), strict=True):
             if isinstance(result, AsrError):
                 failures += 1
                 progress.say(f"asr: {printable(str(result))}")
-                if isinstance(heard := getattr(result, "heard", None), Transcript):
-                    _write(recording, heard, chosen, out, alone=len(found) == 1)
+                if result.heard is not None:
+                    _write(recording, result.heard, chosen, out, alone=len(found) == 1)
             else:
                 failures += _write(recording, result, chosen, out, alone=len(found) == 1)
                 seconds += result.duration_s

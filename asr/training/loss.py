@@ -55,5 +55,6 @@ def kl_divergence(log_probs: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
 
 def total_loss(config: AcousticConfig, losses: dict[str, Tensor], encoded: Encoded) -> Tensor:
     """The heads' losses, weighted as the model's config says; a nothing with gradients where no text is known."""
-    nothing = torch.stack([log_probs.sum() for log_probs in encoded.log_probs.values()]).sum() * 0.0
-    return torch.stack([nothing, *(config.heads[head].weight * loss for head, loss in losses.items())]).sum()
+    if not losses:
+        return torch.stack([log_probs.sum() for log_probs in encoded.log_probs.values()]).sum() * 0.0
+    return torch.stack([config.heads[head].weight * loss for head, loss in losses.items()]).sum()

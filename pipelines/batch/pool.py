@@ -93,8 +93,7 @@ class Worker(Holder):
         """A recording's transcript, or why there is none."""
         [result] = self.recognizer.transcribe_many([(job.name, job.path)])
         if isinstance(result, AsrError):
-            heard = getattr(result, "heard", None)
-            return Failed(result.code, str(result), heard=heard if isinstance(heard, Transcript) else None)
+            return Failed(result.code, str(result), heard=result.heard)
         return Heard(result, hash_file(job.path))
 
 

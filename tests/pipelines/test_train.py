@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from tests.pipelines.test_transcribe import asr
+from tests.recordings import AUDIO
 
 TINY = Path(__file__).parent.parent.parent / "configs" / "tiny.yaml"
 QUICK = ("--set", "model.hidden=8", "--set", "optimiser.warmup_steps=1", "--set", "optimiser.decay_steps=1")
@@ -50,3 +51,11 @@ def test_a_wrong_setting_is_misuse(tmp_path: Path) -> None:
     done = asr("train", "--config", tmp_path / "absent.yaml", "--run", tmp_path / "run")
     assert (done.returncode, "absent.yaml" in done.stderr) == (2, True)
     assert not (tmp_path / "run").exists()
+
+
+def test_adapting_into_a_folder_of_other_things_is_misuse_and_leaves_them(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "photo.jpg").write_text("dear to me")
+    done = asr("adapt", AUDIO, "--out", tmp_path / "mine")
+    assert (done.returncode, "other things" in done.stderr) == (2, True)
+    assert (tmp_path / "mine" / "photo.jpg").exists()
