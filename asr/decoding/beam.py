@@ -141,8 +141,9 @@ class BeamDecoder:
         number_begin = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         said = (self.ngrams.number(word) for label in self.labels for word in label.words)
         numbers = np.fromiter(said, np.int32, number_begin[-1])
-        unigrams = np.where(numbers < 0, automaton.unknown, automaton.probability[1 + numbers])
+        unigrams = np.where(numbers < 0, automaton.unknown, automaton.nodes["probability"][1 + numbers])
         hopes = np.add.reduceat(unigrams, number_begin[:-1]) if len(counts) else unigrams
+        most = self.ngrams.most(numbers)
         labels = [label for _, label in spelled]
         return Fixed(
             trie=build_trie([tokens for tokens, _ in spelled], labels, hopes[labels]),
@@ -150,6 +151,7 @@ class BeamDecoder:
             number_begin=number_begin,
             numbers=numbers,
             label_score=np.float32(config.word_score) * counts.astype(np.float32),
+            label_most=np.add.reduceat(most, number_begin[:-1]) if len(counts) else most,
             lm_weight=float(config.lm_weight),
             beam_size=config.beam_size,
             threshold=config.beam_threshold,

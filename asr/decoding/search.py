@@ -45,6 +45,7 @@ class Fixed(NamedTuple):
     number_begin: Ints  # (L + 1,) of each label, where its words begin in `numbers`
     numbers: Ints  # the language model's numbers of the labels' words; -1: unknown
     label_score: np.ndarray[tuple[int], np.dtype[np.float32]]  # (L,) what saying the label is worth by itself
+    label_most: Scores  # (L,) log10 of their words' probability where they are likeliest
     lm_weight: float
     beam_size: int
     threshold: float
@@ -105,9 +106,9 @@ def _room(fixed: Fixed, beam: Beam, emission: np.ndarray, floor: float) -> int:
     """How many candidates there can be at most."""
     trie, count = fixed.trie, len(beam.node)
     for i in range(len(beam.node)):
-        for child in range(trie.begin[beam.node[i]], trie.begin[beam.node[i] + 1]):
-            if emission[trie.token[child]] >= floor:
-                count += 1 + trie.label_begin[child + 1] - trie.label_begin[child]
+        for child in range(trie.nodes[beam.node[i]]["begin"], trie.nodes[beam.node[i] + 1]["begin"]):
+            if emission[trie.nodes[child]["token"]] >= floor:
+                count += 1 + trie.nodes[child + 1]["label_begin"] - trie.nodes[child]["label_begin"]
     return count
 
 
@@ -243,11 +244,11 @@ def _go_on(
     for i in range(len(beam.state)):
         node, state = beam.node[i], beam.state[i]
         sounds = beam.sound[i] > beam.blank[i]
-        hoped = weight * tree.best[node] if node else 0.0
+        hoped = weight * tree.nodes[node]["best"] if node else 0.0
         both = min(beam.blank[i], beam.sound[i]) > -np.inf
         both = both and words_of(trace, beam.blank_trace[i]) != words_of(trace, beam.sound_trace[i])
-        for child in range(tree.begin[node], tree.begin[node + 1]):
-            token = tree.token[child]
+        for child in range(tree.nodes[node]["begin"], tree.nodes[node + 1]["begin"]):
+            token = tree.nodes[child]["token"]
             if emission[token] < floor:
                 continue
             again = token == beam.token[i]  # the same token again needs a blank between
@@ -257,15 +258,16 @@ def _go_on(
                 entry = beam.sound_trace[i] if sounded else beam.blank_trace[i]
                 end = beam.sound_end[i] if sounded else beam.blank_end[i]
                 words = words_of(trace, entry)
-                score = before + weight * tree.best[child]
-                if tree.begin[child] < tree.begin[child + 1] and score >= max(worst, best - fixed.threshold):
+                score = before + weight * tree.nodes[child]["best"]
+                inside = tree.nodes[child]["begin"] < tree.nodes[child + 1]["begin"]
+                if inside and score >= max(worst, best - fixed.threshold):
                     count = _offer(found, count, (state, child, token), score, (entry, end, NONE), words)
                     best = max(best, score)
-                for k in range(tree.label_begin[child], tree.label_begin[child + 1]):
+                for k in range(tree.nodes[child]["label_begin"], tree.nodes[child + 1]["label_begin"]):
                     label = tree.label[k]
                     score = before + fixed.label_score[label]
-                    if score < max(worst, best - fixed.threshold):  # no language model could save it
-                        continue
+                    if score + weight * fixed.label_most[label] < max(worst, best - fixed.threshold):
+                        continue  # it cannot be saved by what was said before
                     after, said = _say(fixed, state, label)
                     score += weight * said
                     if score >= max(worst, best - fixed.threshold):

@@ -7,21 +7,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
-Floats = np.ndarray[tuple[int], np.dtype[np.float32]]
+Records = np.ndarray[tuple[int], np.dtype[np.void]]
+NODE = np.dtype(
+    [
+        ("begin", np.int32),  # the first child; the next node's is where they end
+        ("label_begin", np.int32),
+        ("token", np.int32),  # that leads to the node
+        ("best", np.float32),  # the highest score among the labels here and below: what a path may still hope for
+    ]
+)
 
 
 class Trie(NamedTuple):
     """Node 0 is the root. Nodes stand depth by depth, so a node's children stand side by side.
 
-    The labels that end at a node are `label[label_begin[node] : label_begin[node + 1]]`; `best` is the highest score
-    among the labels at the node and below it: what a path may still hope for.
+    The labels that end at a node are those in `label` from its `label_begin` to the next node's.
     """
 
-    token: Ints  # (N,) that leads to each node
-    begin: Ints  # (N + 1,) first child of each node; the next one's is where they end
-    label_begin: Ints  # (N + 1,)
+    nodes: Records  # (N + 1,) of NODE, a node's values side by side in memory; the last one only ends the one before
     label: Ints  # (L,)
-    best: Floats  # (N,)
 
 
 def build_trie(spellings: Sequence[Sequence[int]], labels: Sequence[int], scores: ArrayLike) -> Trie:
@@ -53,21 +57,20 @@ def build_trie(spellings: Sequence[Sequence[int]], labels: Sequence[int], scores
     for first, end in zip(ends[:-1][::-1].tolist(), ends[1:][::-1].tolist(), strict=True):  # the deepest first
         np.maximum.at(best, parent[first:end], best[first:end])
     pairs = np.unique(np.stack([node, label]), axis=1) if len(label) else np.zeros((2, 0), np.int32)
-    return Trie(
-        token=token.astype(np.int32),
-        begin=np.concatenate([[1], 1 + np.cumsum(np.bincount(parent[1:], minlength=size))]).astype(np.int32),
-        label_begin=np.concatenate([[0], np.cumsum(np.bincount(pairs[0], minlength=size))]).astype(np.int32),
-        label=pairs[1].astype(np.int32),
-        best=best,
-    )
+    nodes = np.zeros(size + 1, NODE)
+    nodes["begin"] = np.concatenate([[1], 1 + np.cumsum(np.bincount(parent[1:], minlength=size))])
+    nodes["label_begin"] = np.concatenate([[0], np.cumsum(np.bincount(pairs[0], minlength=size))])
+    nodes["token"][:-1], nodes["best"][:-1] = token, best
+    return Trie(nodes, label=pairs[1].astype(np.int32))
 
 
 def spelled(trie: Trie, tokens: Sequence[int]) -> list[int]:
     """The labels that a spelling stands for."""
     node = 0
     for token in tokens:
-        children: Any = range(int(trie.begin[node]), int(trie.begin[node + 1]))
-        node = next((child for child in children if trie.token[child] == token), -1)
+        children: Any = range(int(trie.nodes[node]["begin"]), int(trie.nodes[node + 1]["begin"]))
+        node = next((child for child in children if trie.nodes[child]["token"] == token), -1)
         if node < 0:
             return []
-    return [int(label) for label in trie.label[trie.label_begin[node] : trie.label_begin[node + 1]]]
+    begin, end = trie.nodes["label_begin"][node : node + 2]
+    return [int(label) for label in trie.label[begin:end]]

@@ -22,27 +22,36 @@ _CODES = 256
 
 Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
 Floats = np.ndarray[tuple[int], np.dtype[np.float32]]
+Doubles = np.ndarray[tuple[int], np.dtype[np.float64]]
+Records = np.ndarray[tuple[int], np.dtype[np.void]]
+NODE = np.dtype(
+    [
+        ("begin", np.int32),  # the first child; the next node's is where they end
+        ("link", np.int32),  # the state without the oldest word, found when first needed; -1: not yet
+        ("probability", np.float32),
+        ("backoff", np.float32),  # 0 for the highest order
+    ]
+)
 
 
 class Automaton(NamedTuple):
     """Node 0 is the root, nodes 1 … V the words; then the bigrams, and so on, each order sorted by its words.
 
-    A child of the root is 1 + its word's number. Scores are log10, as everywhere with n-grams.
+    A child of the root is 1 + its word's number. Scores are log10, as everywhere with n-grams. What belongs to a node
+    stands together: a walk waits for memory and for little else.
     """
 
     word: np.ndarray[tuple[int], np.dtype[Any]]  # (N,) last word of each node
-    probability: Floats  # (N,)
-    backoff: Floats  # (N,); 0 for the highest order
-    begin: Ints  # (N + 1,) first child of each node; the next one's is where they end
-    link: Ints  # (N,) the state without the oldest word, found when first needed; -1: not yet
+    nodes: Records  # (N + 1,) of NODE; of the last one only `begin` counts
     unknown: Floats  # (1,) score of a word that the model does not know
 
 
 class NgramModel:
     """An automaton and the words that it knows, by number."""
 
-    def __init__(self, words: Sequence[str], automaton: Automaton) -> None:
+    def __init__(self, words: Sequence[str], automaton: Automaton, order: int) -> None:
         self.words = tuple(words)
+        self.order = order
         self.numbers = {word: i for i, word in enumerate(self.words)}
         self.automaton = automaton
         self.start = self.walk(ROOT, self.numbers[BEGIN])[0] if BEGIN in self.numbers else ROOT
@@ -55,6 +64,16 @@ class NgramModel:
         """The state after a word, and log10 of its probability."""
         after, score = walk(self.automaton, state, word)
         return int(after), float(score)
+
+    def most(self, numbers: Ints) -> Doubles:
+        """log10 p of words, where they are likeliest, or more: no history makes them likelier. (N,) -> (N,)."""
+        nodes = self.automaton.nodes[1:-1]
+        found = np.full(len(self.words) + 1, -np.inf)
+        found[-1] = self.automaton.unknown[0]  # of number -1
+        np.maximum.at(found, self.automaton.word[1:].astype(np.int64), nodes["probability"])
+        dearest = max(0.0, float(nodes["backoff"].max(initial=0.0)))  # to shorten a history hardly ever gains anything
+        likeliest: Doubles = found[numbers] + (self.order - 1) * dearest
+        return likeliest
 
     def score(self, text: Sequence[str]) -> list[float]:
         """log10 of each word's probability, and of the end's."""
@@ -70,7 +89,7 @@ def _child(automaton: Automaton, state: int, word: int) -> int:
     """The node that a word leads to; -1 where there is none."""
     if state == 0:
         return 1 + word
-    low, high = automaton.begin[state], automaton.begin[state + 1]
+    low, high = automaton.nodes[state]["begin"], automaton.nodes[state + 1]["begin"]
     end = high
     while low < high:
         middle = (low + high) >> 1
@@ -88,15 +107,15 @@ def _find_links(automaton: Automaton, node: int, parent: int, word: int) -> None
     Threads may do so at once: all write the same, and a link is written when all further ones are there, for who sees
     it may follow it at once.
     """
-    while automaton.link[node] < 0:
+    while automaton.nodes[node]["link"] < 0:
         last, state = node, parent
-        while automaton.link[last] < 0:  # up to the last node without a link: it is the first to get one
+        while automaton.nodes[last]["link"] < 0:  # up to the last node without a link: it is the first to get one
             shorter = -1
             while shorter < 0:
-                state = automaton.link[state]
+                state = automaton.nodes[state]["link"]
                 shorter = _child(automaton, state, word)
-            if automaton.link[shorter] >= 0:
-                automaton.link[last] = shorter
+            if automaton.nodes[shorter]["link"] >= 0:
+                automaton.nodes[last]["link"] = shorter
             last = shorter
 
 
@@ -106,19 +125,20 @@ def walk(automaton: Automaton, state: int, word: int) -> tuple[int, float]:
     total = 0.0
     if word < 0:
         while state != 0:
-            total += automaton.backoff[state]
-            state = automaton.link[state]
+            total += automaton.nodes[state]["backoff"]
+            state = automaton.nodes[state]["link"]
         return 0, total + automaton.unknown[0]
     node = _child(automaton, state, word)
     while node < 0:
-        total += automaton.backoff[state]
-        state = automaton.link[state]
+        total += automaton.nodes[state]["backoff"]
+        state = automaton.nodes[state]["link"]
         node = _child(automaton, state, word)
     _find_links(automaton, node, state, word)
-    total += automaton.probability[node]
+    total += automaton.nodes[node]["probability"]
     # What neither goes on nor costs anything to leave is the same state as without its oldest word.
-    while node != 0 and automaton.begin[node] == automaton.begin[node + 1] and automaton.backoff[node] == 0:
-        node = automaton.link[node]
+    nodes = automaton.nodes
+    while node != 0 and nodes[node]["begin"] == nodes[node + 1]["begin"] and nodes[node]["backoff"] == 0:
+        node = nodes[node]["link"]
     return node, total
 
 
@@ -134,20 +154,16 @@ class Level(NamedTuple):
 def build(words: Sequence[str], levels: Sequence[Level], unknown: float) -> NgramModel:
     """Levels from unigrams (one for each word, in order) to the highest order."""
     size = 1 + sum(len(level.word) for level in levels)
-    begin = np.full(size + 1, size, np.int32)
+    nodes = np.zeros(size + 1, NODE)
     children = np.concatenate([[len(words)], *(level.children for level in levels[:-1])])
-    begin[: len(children) + 1] = 1 + np.concatenate([[0], np.cumsum(children)])
-    link = np.full(size, -1, np.int32)
-    link[: len(words) + 1] = ROOT
-    automaton = Automaton(
-        word=np.concatenate([np.zeros(1, levels[0].word.dtype), *(level.word for level in levels)]),
-        probability=np.concatenate([np.zeros(1, np.float32), *(level.probability for level in levels)]),
-        backoff=np.concatenate([np.zeros(1, np.float32), *(level.backoff for level in levels)]),
-        begin=begin,
-        link=link,
-        unknown=np.array([unknown], np.float32),
-    )
-    return NgramModel(words, automaton)
+    nodes["begin"] = size
+    nodes["begin"][: len(children) + 1] = 1 + np.concatenate([[0], np.cumsum(children)])
+    nodes["link"] = -1
+    nodes["link"][: len(words) + 1] = ROOT
+    nodes["probability"][1:-1] = np.concatenate([level.probability for level in levels])
+    nodes["backoff"][1:-1] = np.concatenate([level.backoff for level in levels])
+    word = np.concatenate([np.zeros(1, levels[0].word.dtype), *(level.word for level in levels)])
+    return NgramModel(words, Automaton(word, nodes, np.array([unknown], np.float32)), order=len(levels))
 
 
 def read_arpa(path: Path) -> NgramModel:
@@ -227,12 +243,12 @@ def save_ngrams(model: NgramModel, path: Path) -> None:
         "unknown": automaton.unknown,
         "word": automaton.word[1 + len(model.words) :],
     }
-    children = np.diff(automaton.begin)[1:]
+    children = np.diff(automaton.nodes["begin"])[1:]
     first, level = 1, 1
     while first < len(automaton.word):
-        last = int(automaton.begin[first])  # the first child of an order's first node is the next order's first
+        last = int(automaton.nodes["begin"][first])  # an order's first node's first child is the next order's first
         for name in ("probability", "backoff"):
-            values = getattr(automaton, name)[first:last]
+            values = np.ascontiguousarray(automaton.nodes[name][first:last])
             if level == 1:
                 arrays[f"{name}1"] = values
             else:

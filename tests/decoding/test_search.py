@@ -165,7 +165,8 @@ def test_a_tree_gives_each_spelling_its_labels_and_hopes_for_the_best_below() ->
     spellings, labels = [[1, 2], [1, 2], [1], [2, 1, 1], [1, 2]], [5, 3, 0, 1, 5]
     trie = build_trie(spellings, labels, [-1.0, -3.0, -2.0, -4.0, -1.0])
     assert [spelled(trie, x) for x in ([1, 2], [1], [2, 1, 1], [2], [2, 2])] == [[3, 5], [0], [1], [], []]
-    assert trie.best[0] == -1.0
-    first = {int(trie.token[child]): float(trie.best[child]) for child in range(trie.begin[0], trie.begin[1])}
-    assert first == {1: -1.0, 2: -4.0}
-    assert all(trie.begin[n] <= trie.begin[n + 1] for n in range(len(trie.token)))
+    nodes = trie.nodes
+    assert nodes["best"][0] == -1.0
+    first, end = nodes["begin"][:2]
+    assert dict(nodes[["token", "best"]][first:end].tolist()) == {1: -1.0, 2: -4.0}
+    assert np.all(np.diff(nodes["begin"]) >= 0)

@@ -52,6 +52,25 @@ def test_a_packed_model_scores_nearly_the_same_and_never_another_state(name: str
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_no_history_makes_a_word_likelier_than_the_most_that_is_told_of_it(name: str) -> None:
+    model = read_arpa(HERE / f"lmplz-{name}.arpa")
+    numbers = np.arange(-1, len(model.words), dtype=np.int32)
+    most = model.most(numbers)
+    found = np.full(len(numbers), -np.inf)
+    states = {ROOT, model.start}
+    for history in sentences(model):
+        state = model.start
+        for word in history:
+            state = model.walk(state, model.number(word))[0]
+            states.add(state)
+    for state in states:
+        found = np.maximum(found, [model.walk(state, number)[1] for number in numbers.tolist()])
+    assert len(states) > 20
+    assert np.all(found <= most)
+    assert np.median(most - found) == 0  # and it is not just any bound
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_all_words_after_any_history_have_a_probability_of_one_together(name: str) -> None:
     model = read_arpa(HERE / f"lmplz-{name}.arpa")
     for history in sentences(model, 5):
@@ -94,10 +113,11 @@ def states_on_the_way(automaton: Automaton, start: int, words: np.ndarray) -> np
 def test_threads_that_find_the_links_together_come_to_the_same_states() -> None:
     model = load_ngrams(find_model("small") / "ngrams.npz")
     tree, draw, words = model.automaton, np.random.default_rng(0), list[int]()
+    begin = tree.nodes["begin"]
     for node in draw.integers(1, len(model.words) + 1, 10_000).tolist():  # n-grams that exist, as long as there are
         words.append(node - 1)
-        while tree.begin[node] < tree.begin[node + 1]:
-            node = int(draw.integers(tree.begin[node], tree.begin[node + 1]))
+        while begin[node] < begin[node + 1]:
+            node = int(draw.integers(begin[node], begin[node + 1]))
             words.append(int(tree.word[node]))
         words.append(-1)
     expected = states_on_the_way(tree, model.start, np.array(words))
@@ -106,7 +126,7 @@ def test_threads_that_find_the_links_together_come_to_the_same_states() -> None:
         found.append(states_on_the_way(tree, model.start, np.array(words)))
 
     for _ in range(3):
-        tree.link[len(model.words) + 1 :] = -1
+        tree.nodes["link"][len(model.words) + 1 :] = -1
         found = list[np.ndarray]()
         walkers = [threading.Thread(target=walked, args=(found,), daemon=True) for _ in range(4)]
         for walker in walkers:
