@@ -25,6 +25,7 @@ from asr.decoding.trie import build_trie
 from asr.errors import CheckpointError, ConfigError
 from asr.lm.automaton import END, load_ngrams
 
+Doubles = np.ndarray[tuple[int], np.dtype[np.float64]]
 Sums = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Tokens = np.ndarray[tuple[int, int], np.dtype[np.int32]]  # (n, 5), as `path_of` gives them
 
@@ -116,7 +117,6 @@ class BeamDecoder:
             doors = [Door(self._ids[spelling[0][0]], hotword.boost) for hotword, spelling in ways]
         except KeyError as error:
             raise CheckpointError(lm, f"expected a lexicon of tokens for this model, got the token {error}") from error
-        self._most_boost = max((hotword.boost for hotword in hotwords), default=0.0)
         self.doors = Doors(doors, size=len(tokens), open_among=config.beam_size_token)
         numbers = {word: label for label, word in enumerate(lexicon)}
         for number, way in enumerate(ways):
@@ -130,9 +130,8 @@ class BeamDecoder:
         return search.finish()
 
     def fixed(self, width: Width) -> Fixed:
-        """What all searches of a width share. Who passes a door must not leave all others below the threshold."""
-        threshold = float(width.beam_threshold) + self._most_boost
-        return self._fixed._replace(beam_size=width.beam_size, threshold=threshold)
+        """What all searches of a width share."""
+        return self._fixed._replace(beam_size=width.beam_size, threshold=float(width.beam_threshold))
 
     def _shared(self, spelled: Sequence[tuple[list[int], int]]) -> Fixed:
         """What all searches share but for their width, from spellings with their labels."""
@@ -145,13 +144,15 @@ class BeamDecoder:
         hopes = np.add.reduceat(unigrams, number_begin[:-1]) if len(counts) else unigrams
         most = self.ngrams.most(numbers)
         labels = [label for _, label in spelled]
+        trie = build_trie([tokens for tokens, _ in spelled], labels, hopes[labels])
         return Fixed(
-            trie=build_trie([tokens for tokens, _ in spelled], labels, hopes[labels]),
+            trie=trie,
             automaton=automaton,
             number_begin=number_begin,
             numbers=numbers,
             label_score=np.float32(config.word_score) * counts.astype(np.float32),
             label_most=np.add.reduceat(most, number_begin[:-1]) if len(counts) else most,
+            credit=self.doors.credit(trie),
             lm_weight=float(config.lm_weight),
             beam_size=config.beam_size,
             threshold=config.beam_threshold,
@@ -193,10 +194,11 @@ class BeamSearch:
         emissions = np.ascontiguousarray(log_probs.numpy(), dtype=np.float32)
         sure = emissions[:, BLANK] >= log(decoder.config.sure_blank)
         kept = np.flatnonzero(~(sure & np.concatenate([[self._sure], sure[:-1]])))
-        wide = decoder.doors.widened(emissions[kept] + decoder.worth, len(self._frames))
-        if len(wide):
-            most = min(self._width.beam_size_token + decoder.doors.columns, wide.shape[1])
-            floors = np.partition(wide, -most, axis=1)[:, -most]
+        tokens = emissions[kept] + decoder.worth
+        if len(tokens):
+            most = min(self._width.beam_size_token, tokens.shape[1])
+            floors = np.partition(tokens, -most, axis=1)[:, -most]
+            wide = decoder.doors.widened(tokens, len(self._frames))
             self._beam, self._history = advance(self._fixed, self._beam, self._history, wide, floors, len(self._frames))
             self._emissions = np.concatenate([self._emissions.reshape(-1, emissions.shape[1]), emissions[kept]])
         self._frames = np.concatenate([self._frames, self._seen + kept])
@@ -205,7 +207,7 @@ class BeamSearch:
     def so_far(self) -> tuple[Hypothesis, int]:
         """The best reading of what was fed, a word that has not ended left out; how many of its words all share."""
         beam, labels = self._beam, self._decoder.labels
-        scores = np.maximum(beam.blank, beam.sound)
+        scores = self._scores()
         best = int(np.argmax(scores))
         alive = np.concatenate([beam.blank_trace[beam.blank > -np.inf], beam.sound_trace[beam.sound > -np.inf]])
         entry, end = self._way(best)
@@ -231,10 +233,14 @@ class BeamSearch:
                 kept.setdefault(hypothesis.text, hypothesis)  # a phrase may say what its words say
         return sorted(kept.values(), key=lambda x: (-x.score, x.text)) or [Hypothesis((), 0.0)]
 
-    def _final_scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def _scores(self) -> Doubles:
+        """Of the better path of each hypothesis, without what it has on credit."""
+        beam = self._beam
+        return np.maximum(beam.blank, beam.sound) - self._fixed.credit[beam.node]
+
+    def _final_scores(self) -> Doubles:
         """With the end of the sentence. Paths inside a word count only where there are no others."""
-        beam, ngrams = self._beam, self._decoder.ngrams
-        scores = np.maximum(beam.blank, beam.sound)
+        beam, ngrams, scores = self._beam, self._decoder.ngrams, self._scores()
         whole = beam.node == 0
         if whole.any():
             scores = np.where(whole, scores, -np.inf)

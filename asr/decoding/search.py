@@ -46,6 +46,7 @@ class Fixed(NamedTuple):
     numbers: Ints  # the language model's numbers of the labels' words; -1: unknown
     label_score: np.ndarray[tuple[int], np.dtype[np.float32]]  # (L,) what saying the label is worth by itself
     label_most: Scores  # (L,) log10 of their words' probability where they are likeliest
+    credit: Scores  # (N,) of each node: what a path there has been given for what it has not said yet
     lm_weight: float
     beam_size: int
     threshold: float
@@ -171,9 +172,12 @@ def _lose(found: _Candidates, place: int, in_blank: bool, score: float, path: tu
 
 @njit(cache=True, nogil=True)
 def _stay(
-    beam: Beam, trace: Trace, found: _Candidates, emission: np.ndarray, frame: int, most: int
+    fixed: Fixed, beam: Beam, trace: Trace, found: _Candidates, emission: np.ndarray, frame: int
 ) -> tuple[float, float]:
-    """Each hypothesis with a blank, or its token once more: the best score of all, and one below which none is kept."""
+    """Each hypothesis with a blank, or its token once more: the best score of all, and one below which none is kept.
+
+    The best is one without credit, here as in `_go_on`: what may come to nothing must not leave all others behind.
+    """
     best, worst = -np.inf, np.inf
     for i in range(len(beam.state)):
         _place(found, i, beam.state[i], beam.node[i], beam.token[i])
@@ -190,8 +194,10 @@ def _stay(
             end = beam.blank_end[i] if sounds else beam.sound_end[i]
             _lose(found, i, True, lower + emission[BLANK], (entry, end, NONE, False))
         score = max(found.blank[i], found.sound[i])
-        best, worst = max(best, score), min(worst, score)
-    return best, worst if len(beam.state) >= most else -np.inf
+        worst = min(worst, score)
+        if score > best:
+            best = max(best, score - fixed.credit[beam.node[i]])
+    return best, worst if len(beam.state) >= fixed.beam_size else -np.inf
 
 
 @njit(cache=True, nogil=True)
@@ -262,7 +268,8 @@ def _go_on(
                 inside = tree.nodes[child]["begin"] < tree.nodes[child + 1]["begin"]
                 if inside and score >= max(worst, best - fixed.threshold):
                     count = _offer(found, count, (state, child, token), score, (entry, end, NONE), words)
-                    best = max(best, score)
+                    if score > best:
+                        best = max(best, score - fixed.credit[child])
                 for k in range(tree.nodes[child]["label_begin"], tree.nodes[child + 1]["label_begin"]):
                     label = tree.label[k]
                     score = before + fixed.label_score[label]
@@ -347,7 +354,7 @@ def advance(
     for t in range(len(emissions)):
         emission = emissions[t]
         found = _allocate(_room(fixed, beam, emission, floors[t]))
-        best, worst = _stay(beam, history.trace, found, emission, frame + t, fixed.beam_size)
+        best, worst = _stay(fixed, beam, history.trace, found, emission, frame + t)
         count, best = _go_on(fixed, beam, history.trace, found, emission, floors[t], best, worst)
         kept = _survivors(fixed, found, count, best)
         beam, history = _written(found, kept, history, frame + t, fixed.threshold)

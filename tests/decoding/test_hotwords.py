@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_scores_without_the_phrase_are_those_without_hotwords(lm: Path) -> None:
     torch.testing.assert_close(boosted.decode(given)[0].score, plain.decode(given)[0].score)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_phrase_that_comes_to_nothing_neither_widens_nor_narrows_the_search(seed: int, lm: Path) -> None:
+    given = (4 * torch.randn(40, len(TOKENS), generator=torch.Generator().manual_seed(seed))).log_softmax(-1)
+    lexicon, narrow = phoneme_lexicon(WORDS), BeamConfig(beam_threshold=6.0)
+    plain = BeamDecoder(lexicon=lexicon, tokens=TOKENS, lm=lm, config=narrow)
+    expected = plain.decode(given)[0]
+    long = (Hotword("sat two cats sat two cats", 10.0), Hotword("cats sat i two sat cats", 12.0))
+    boosted = BeamDecoder(lexicon=lexicon, tokens=TOKENS, lm=lm, config=narrow, hotwords=long)
+    found = boosted.decode(given)[0]
+    assert (found.text, found.score) == (expected.text, pytest.approx(expected.score))
+
+
 def test_a_boost_counts_once_however_long_its_first_phoneme_lasts(lm: Path) -> None:
     lexicon = phoneme_lexicon(WORDS)
     plain = BeamDecoder(lexicon=lexicon, tokens=TOKENS, lm=lm, config=BeamConfig())
@@ -85,5 +98,7 @@ def test_a_hotword_without_words_or_worth_is_refused(phrase: str, boost: float) 
 
 def test_any_word_with_letters_can_be_a_hotword_and_others_are_named() -> None:
     assert set(with_hotwords({}, [Hotword("blorfimantz tea")])) == {"blorfimantz", "tea"}
-    with pytest.raises(ConfigError, match="42"):
-        with_hotwords({}, [Hotword("route 42")])
+    assert set(with_hotwords({}, [Hotword("d’Artaguil-Ménin st.")])) == {"d’Artaguil-Ménin", "st."}
+    for odd in ("42", "3d", "mp3", "c++", "at&t", "北京"):
+        with pytest.raises(ConfigError, match=re.escape(odd)):
+            with_hotwords({}, [Hotword(f"route {odd}")])
