@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.outputs import check_folder
+from pipelines.recognise_references import problems_of
+from pipelines.score_tables import print_table
+
 if TYPE_CHECKING:
     from asr.evaluation.compare import Comparison
     from asr.evaluation.datasets import Dataset, Problem, Reference
@@ -35,21 +39,30 @@ def adapt(
     rate: Annotated[float, typer.Option(help="learning rate at its highest")] = 3.0e-4,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
 ) -> None:
-    """Adapt a model to a voice, a room, a subject. Run again after a stop, it goes on where it was."""
+    """Adapt a model to a voice, a room, a subject. Run again after a stop, it goes on where it was.
+
+    Exit status 1 where a recording could not be used: the rest was, and the model is there.
+    """
     from asr.evaluation.datasets import read_datasets, with_own_names
     from asr.model.bundle import refuse_to_replace
     from asr.training.adaptation import AdaptConfig
 
     refuse_to_replace(out)
+    folder = run or Path("runs") / f"adapt-{out.name}"
+    check_folder(out)
+    check_folder(folder)
     config = AdaptConfig(passes=passes, rate=rate)
     own = with_own_names([x for path in recordings for x in read_datasets(path, kind=kind)])
     others = with_own_names([x for path in general or [] for x in read_datasets(path, kind=kind)])
     if not others:
         print("no --general recordings: nothing is replayed, and what is forgotten cannot be measured", file=sys.stderr)
-    work = Work(Path(model).name, out, run or Path("runs") / f"adapt-{out.name}", device, config)
+    work = Work(Path(model).name, out, folder, device, config)
     before, comparison = work.go(model, own, others, text or [])
-    show(comparison, before)
+    show(comparison)
     print(out)
+    if failed := sum(problem.is_failure for problem in before.problems):
+        print(f"asr: {failed} recordings could not be used; they are named above", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,11 @@ class Work:
     def go(
         self, model: str, own: Sequence["Dataset"], others: Sequence["Dataset"], texts: Sequence[Path]
     ) -> tuple["Result", "Comparison"]:
-        """Train, write the bundle, and measure it beside the one it came from. Raises AsrError."""
+        """Train, write the bundle, and measure it beside the one it came from.
+
+        What cannot be used is said before the training, and in the problems of the result. Raises AsrError.
+        """
+        from asr.errors import ManifestError
         from asr.evaluation.compare import compare
         from asr.evaluation.normalise import choose_normaliser
         from asr.model.bundle import load_bundle
@@ -82,26 +99,27 @@ class Work:
         made = prepare(train, self.folder / "own", bundle.units.values(), self.config)
         wanted = share_of(replayed, made.seconds * min(self.config.passes, 4))
         shown = prepare(wanted, self.folder / "general", bundle.units.values(), self.config) if wanted else None
-        for problem in (*_problems(own), *_problems(others), *made.problems, *(shown.problems if shown else ())):
-            print(f"  {problem}", file=sys.stderr)
-        settings = training_config(bundle, initial, made, shown, self.config)
-        trained = self._train(settings, f"{made.seconds / 60:.1f} min of own speech, {len(held)} recordings held out")
         words = [*made.texts, *_lines(texts)]
         sets = [_as_set(OWN, held), *([_as_set(GENERAL, general_held)] if general_held else [])]
+        problems = (*problems_of((*own, *others)), *made.problems, *(shown.problems if shown else ()))
+        _say(problems)
+        settings = training_config(bundle, initial, made, shown, self.config)
+        self._claim(settings)
         before = self._measure(initial, sets, "before")
+        _say(before.problems)
+        if not any(answer.dataset == OWN for answer in before.answers):
+            raise ManifestError(OWN, f"none of the {len(held)} recordings can be heard, so the worth cannot be told")
+        trained = self._train(settings, f"{made.seconds / 60:.1f} min of own speech, {len(held)} recordings held out")
         self._write(replace(bundle, model=trained.model, metrics=bundle.metrics | trained.metrics), words, None)
         after = self._measure(self.out, sets, "after")
         comparison = compare(before, after, choose_normaliser("basic"))
         self._write(replace(bundle, model=trained.model, metrics=bundle.metrics | trained.metrics), words, comparison)
-        return before, comparison
+        return replace(before, problems=(*problems, *before.problems)), comparison
 
-    def _train(self, settings: "TrainingConfig", what: str) -> "Bundle":
-        """The run, begun or resumed. Raises ConfigError where the folder holds another one."""
+    def _claim(self, settings: "TrainingConfig") -> None:
+        """Make the folder this run's. Raises ConfigError where it holds another one."""
         from asr.errors import ConfigError
-        from asr.model.engine import choose_device
         from asr.training.adaptation import fingerprint
-        from asr.training.loop import TrainingRun
-        from pipelines.train_command import Reporter
 
         mark = self.folder / "fingerprint"
         if mark.exists() and mark.read_text() != fingerprint(settings):
@@ -109,6 +127,16 @@ class Work:
                 str(self.folder), "holds a run with other recordings or settings; give --run, or delete it"
             )
         mark.write_text(fingerprint(settings))
+
+    def _train(self, settings: "TrainingConfig", what: str) -> "Bundle":
+        """The run, begun or resumed."""
+        import torch
+
+        from asr.model.engine import choose_device, cores
+        from asr.training.loop import TrainingRun
+        from pipelines.train_command import Reporter
+
+        torch.set_num_threads(cores())  # measuring left one
         training = TrainingRun(settings, self.folder, device=str(choose_device(self.device)))
         going = f", going on after step {training.state.step}" if training.state.step else ""
         print(f"{what}; {settings.optimiser.total_steps} steps{going}", file=sys.stderr)
@@ -132,33 +160,34 @@ class Work:
         save_bundle(replace(bundle, attachments=attachments, card=card), self.out, storage="int8")
 
 
-def show(comparison: "Comparison", before: "Result") -> None:
+def show(comparison: "Comparison") -> None:
     """WER before and after of each set, and the verdict in words."""
-    from pipelines.score_tables import print_table
-
-    rows = [["set", "WER % before", "after", "difference", "95 %", "words"]]
-    for name, d in comparison.sets.items():
-        span = f"{d.low:+.2f} to {d.high:+.2f}"
-        rows.append([name, f"{d.wer_a:.2f}", f"{d.wer_b:.2f}", f"{d.difference:+.2f}", span, str(d.words)])
-    print_table(rows)
-    for problem in before.problems:
-        print(f"  {problem}", file=sys.stderr)
-    for name, d in comparison.sets.items():
+    print_table(_table(comparison))
+    for name, d in (comparison.sets or {OWN: comparison.overall}).items():
         print(f"{name}: {'better' if d.high < 0 else 'worse' if d.low > 0 else 'no difference shown'}")
+
+
+def _table(comparison: "Comparison") -> list[list[str]]:
+    """Heading, and a row for each set."""
+    heading, *rows = comparison.table
+    return [heading, *rows[:-1]] if comparison.sets else [heading, [OWN, *rows[0][1:]]]
 
 
 def _all(datasets: Sequence["Dataset"]) -> list["Reference"]:
     """Every reference with words and sound, its name made one of a kind by its set's."""
+    from asr.evaluation.normalise import basic
+
     return [
         replace(x, id=f"{dataset.name}/{x.id}")
         for dataset in datasets
         for x in dataset.references
-        if x.audio is not None and x.text.strip()
+        if x.audio is not None and basic(x.text)
     ]
 
 
-def _problems(datasets: Sequence["Dataset"]) -> tuple["Problem", ...]:
-    return tuple(problem for dataset in datasets for problem in dataset.problems)
+def _say(problems: Sequence["Problem"]) -> None:
+    for problem in problems:
+        print(f"  {problem}", file=sys.stderr)
 
 
 def _as_set(name: str, references: Sequence["Reference"]) -> "Dataset":
@@ -192,9 +221,6 @@ def _with_new_words(bundle: "Bundle", texts: Sequence[str], folder: Path) -> dic
 
 
 def _card_of(name: str, comparison: "Comparison") -> str:
-    rows = [f"\n## Adapted\n\nFrom `{name}` with the user's own recordings (`asr adapt`).\n"]
-    rows += ["| set | words | WER % before | after | difference (95 %) |", "|---|---|---|---|---|"]
-    for set_name, d in comparison.sets.items():
-        span = f"{d.difference:+.2f} ({d.low:+.2f} to {d.high:+.2f})"
-        rows.append(f"| {set_name} | {d.words} | {d.wer_a:.2f} | {d.wer_b:.2f} | {span} |")
-    return "\n".join(rows) + "\n"
+    heading, *rows = (f"| {' | '.join(row)} |" for row in _table(comparison))
+    about = f"\n## Adapted\n\nFrom `{name}` with the user's own recordings (`asr adapt`).\n"
+    return "\n".join([about, heading, "|---" * (heading.count("|") - 1) + "|", *rows]) + "\n"

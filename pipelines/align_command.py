@@ -9,7 +9,7 @@ import typer
 from asr.errors import ConfigError
 from asr.output.formats import FORMATS
 from asr.output.textgrid import Interval, textgrid
-from pipelines.transcribe_command import write_whole
+from pipelines.outputs import check_files, save_text
 
 if TYPE_CHECKING:
     from asr.evaluation.transcript_alignment import TextAlignment
@@ -36,6 +36,8 @@ def align(
     if out is None and len(chosen) > 1:
         raise ConfigError("--format", f"several formats ({', '.join(chosen)}) need a folder: add --out DIR")
     said = _text(text_file, text)
+    files = {name: _file(out, audio, name) for name in chosen} if out else {}
+    check_files(*files.values(), read=(audio, text_file))
     from asr.evaluation.transcript_alignment import align_text  # torch: only now, so that misuse is said at once
     from asr.recognizer import Recognizer
 
@@ -45,7 +47,10 @@ def align(
         print(
             f"asr: {word.start_s:.2f} s: {word.text!r} seems not to be there ({word.confidence:.2f})", file=sys.stderr
         )
-    _write(found, chosen, out, Path(audio.stem))
+    texts = {name: _textgrid(found) if name == "textgrid" else FORMATS[name](found.transcript) for name in chosen}
+    written = [save_text(files.get(name, "-"), content) for name, content in texts.items()]
+    if not all(written):
+        raise typer.Exit(1)
 
 
 def _check(data: Path, other: object, *, model: str, device: str, head: str | None) -> None:
@@ -76,13 +81,8 @@ def _text(file: Path | None, text: str | None) -> str:
     return said
 
 
-def _write(found: "TextAlignment", chosen: tuple[str, ...], out: Path | None, stem: Path) -> None:
-    for name in chosen:
-        text = _textgrid(found) if name == "textgrid" else FORMATS[name](found.transcript)
-        if out is None:
-            sys.stdout.write(text)
-        else:
-            write_whole(out / f"{stem}.{'TextGrid' if name == 'textgrid' else name}", text)
+def _file(out: Path, audio: Path, name: str) -> Path:
+    return out / f"{audio.stem}.{'TextGrid' if name == 'textgrid' else name}"
 
 
 def _textgrid(found: "TextAlignment") -> str:

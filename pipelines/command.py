@@ -5,6 +5,7 @@ Heavy imports happen inside the commands, so that --help is quick.
 
 import os
 import sys
+from pathlib import Path
 
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
@@ -12,7 +13,7 @@ os.environ.setdefault(
 
 import typer
 
-from asr.errors import AsrError
+from asr.errors import AsrError, CheckpointError, ConfigError
 from pipelines.adapt_command import adapt
 from pipelines.align_command import align
 from pipelines.compare_command import compare
@@ -49,17 +50,30 @@ def asr() -> None:
 
 
 def main() -> None:
-    """Run a command. Exit status: 0 all well, 1 something failed and the rest was done, 2 misuse."""
+    """Run a command. Exit status: 0 all well, 1 something failed and the rest was done, 2 misuse.
+
+    Bytes in the names of files that are no text stand as \\udcXX on standard output.
+    """
+    if sys.stdout is None:  # closed: nobody wants to read it, and the next file must not take its place
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        _run()
     except AsrError as error:
         print(f"asr: {error}", file=sys.stderr)
-        sys.exit(2 if error.code == "config" else 1)
+        sys.exit(2 if isinstance(error, ConfigError | CheckpointError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        print(f"asr: {error.filename}: {error.strerror}; choose another place", file=sys.stderr)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # that: the reader of our output has gone, as in `asr … | head`
+            where = f"{error.filename}: " if error.filename else ""
+            print(f"asr: {where}{error.strerror or error}; choose another place", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer would fail once more
         sys.exit(1)
-    except BrokenPipeError:  # the reader of our output has gone, as in `asr … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+
+
+def _run() -> None:
+    try:
+        app()
+    finally:
+        sys.stdout.flush()  # now, where an error still counts

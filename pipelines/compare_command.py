@@ -3,15 +3,18 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.score_tables import number, print_table
+from pipelines.evaluate_command import score_file
+from pipelines.outputs import check_files, file_of, save, save_text
+from pipelines.score_tables import print_table, show_problems
 
 if TYPE_CHECKING:
-    from asr.evaluation.compare import Comparison, Difference
+    from asr.evaluation.compare import Comparison
     from asr.evaluation.datasets import Dataset
     from asr.evaluation.result import Result
 
@@ -25,46 +28,51 @@ def compare(
     json: Annotated[str | None, typer.Option(help="write every number to a file, or - for stdout")] = None,
     report: Annotated[Path | None, typer.Option(help="write one HTML page with the results side by side")] = None,
 ) -> None:
-    """Each result against the first: difference of WER with its interval, p-value, words won and lost."""
+    """Each result against the first: difference of WER with its interval, p-value, words won and lost.
+
+    Exit status 1 where something could not be compared, or counts as nothing heard for want of a hypothesis.
+    """
     from asr.errors import ConfigError
     from asr.evaluation.compare import compare as compare_pair
     from asr.evaluation.datasets import read_datasets, with_own_names
     from asr.evaluation.normalise import choose_normaliser, read_rules
+    from asr.evaluation.result import plain_json, summarise
 
-    if len(results) < 2:
-        raise ConfigError("asr compare", "expected two results or more")
+    if len({path.resolve() for path in results}) < max(2, len(results)):
+        raise ConfigError("asr compare", "expected two results or more, none of them twice")
+    check_files(file_of(json), report, read=(*results, *(references or ()), rules))
     own_rules = read_rules(rules) if rules else ()
     normalise = choose_normaliser(normaliser, own_rules)
     datasets = with_own_names([x for path in references or [] for x in read_datasets(path, kind=kind)])
-    first, *others = with_distinct_names([read_any(path, datasets) for path in results], results)
-    comparisons = [compare_pair(first, other, normalise) for other in others]
-    for comparison in comparisons:
-        show(comparison, to_stderr=json == "-")
+    all_results = with_distinct_names([read_any(path, datasets) for path in results], results)
+    comparisons = [compare_pair(all_results[0], other, normalise) for other in all_results[1:]]
+    written = []
     if json:
-        _write_json(comparisons, json)
+        written.append(save_text(json, plain_json({"comparisons": [comparison_to_json(x) for x in comparisons]})))
     if report:
         from asr.evaluation.report.page import write_report
-        from asr.evaluation.result import summarise
 
-        all_results = (first, *others)
         summaries = [summarise(x, normaliser=normaliser, rules=own_rules) for x in all_results]
-        write_report(all_results, summaries, report, normalise=normalise, comparisons=comparisons)
+        write = partial(write_report, all_results, summaries, normalise=normalise, comparisons=comparisons)
+        written.append(save(report, write))
+    for comparison in comparisons:
+        show(comparison, to_stderr=json == "-")
+    for result in all_results:
+        show_problems(result.problems, of=result.name)
+    if not all(written) or any(problem.is_failure for result in all_results for problem in result.problems):
+        raise typer.Exit(1)
 
 
 def read_any(path: Path, datasets: Sequence["Dataset"]) -> "Result":
-    """A saved result, or hypotheses on the references. Raises ManifestError."""
-    from asr.errors import ManifestError
-    from asr.evaluation.hypotheses import answer_with_hypotheses, read_hypotheses
-    from asr.evaluation.result import Result, read_result
+    """A saved result, or hypotheses on the references. Raises ConfigError, ManifestError."""
+    from asr.errors import ConfigError
+    from asr.evaluation.result import read_result
 
-    if not datasets:
-        if path.suffix != ".json":
-            raise ManifestError(path, "hypotheses alone cannot be scored: give their test set with --references")
-        return read_result(path)
-    answers, problems = answer_with_hypotheses(datasets, read_hypotheses(path), where=str(path))
-    for problem in problems:
-        print(f"{path}: {problem}", file=sys.stderr)
-    return Result(path.stem, tuple(answers), tuple(problems))
+    if datasets:
+        return score_file(datasets, path)
+    if path.suffix != ".json":
+        raise ConfigError(path, "hypotheses alone cannot be scored: give their test set with --references")
+    return read_result(path)
 
 
 def with_distinct_names(results: Sequence["Result"], paths: Sequence[Path]) -> list["Result"]:
@@ -80,20 +88,11 @@ def with_distinct_names(results: Sequence["Result"], paths: Sequence[Path]) -> l
 def show(comparison: "Comparison", *, to_stderr: bool) -> None:
     """Table, words, verdict."""
     stream = sys.stderr if to_stderr else sys.stdout
-    a, b = comparison.a, comparison.b
-    heading = ["set", f"WER % {a}", f"WER % {b}", "difference", "95 %", "relative %", "P(better)", "MAPSSWE p", "words"]
-    rows = [_row(name, difference) for name, difference in comparison.sets.items()]
-    print_table([heading, *rows, _row("all", comparison.overall)], file=stream)
+    print_table(comparison.table, file=stream)
     print(file=stream)
-    print(f"{comparison.words_won} words won by {b}: {_words(comparison.won)}", file=stream)
-    print(f"{comparison.words_lost} words lost by {b}: {_words(comparison.lost)}", file=stream)
+    print(f"{comparison.words_won} words won by {comparison.b}: {_words(comparison.won)}", file=stream)
+    print(f"{comparison.words_lost} words lost by {comparison.b}: {_words(comparison.lost)}", file=stream)
     print(comparison.verdict, file=stream)
-
-
-def _row(name: str, d: "Difference") -> list[str]:
-    span = f"{d.low:+.2f} to {d.high:+.2f}"
-    rates = [number(d.wer_a, 2), number(d.wer_b, 2), f"{d.difference:+.2f}", span, f"{d.relative:+.1f}"]
-    return [name, *rates, number(d.improvement, 3), f"{d.mapsswe.p_value:.3g}", str(d.words)]
 
 
 def _words(counted: Sequence[tuple[str, int]]) -> str:
@@ -107,17 +106,3 @@ def comparison_to_json(comparison: "Comparison") -> dict[str, Any]:
     plain: dict[str, Any] = without_nan({**asdict(comparison), "verdict": comparison.verdict})
     plain["overall"]["shown"] = comparison.overall.shown
     return plain
-
-
-def _write_json(comparisons: Sequence["Comparison"], target: str) -> None:
-    import json
-
-    from pipelines.evaluate_command import write_whole
-
-    text = (
-        json.dumps({"comparisons": [comparison_to_json(x) for x in comparisons]}, ensure_ascii=False, indent=1) + "\n"
-    )
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        write_whole(Path(target), text)

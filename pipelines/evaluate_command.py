@@ -1,21 +1,20 @@
 """`asr evaluate`: word error rate with its interval, on any test set, of this recogniser or of another's hypotheses."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.outputs import check_files, file_of, save, save_text
 from pipelines.recognise_references import EngineChoice, problems_of, recognise
-from pipelines.score_tables import normaliser_rows, print_table, remarks, score_rows
+from pipelines.score_tables import normaliser_rows, print_table, remarks, score_rows, show_problems
 
 if TYPE_CHECKING:
     from asr.evaluation.datasets import Dataset
-    from asr.evaluation.normalise import Rule
+    from asr.evaluation.normalise import Normaliser
     from asr.evaluation.result import Plain, Result
-
-SHOWN_PROBLEMS = 20
 
 
 def evaluate(
@@ -49,9 +48,15 @@ def evaluate(
     from asr.errors import ConfigError
     from asr.evaluation.datasets import read_datasets, with_own_names
     from asr.evaluation.normalise import choose_normaliser, read_rules
+    from asr.evaluation.result import summarise
+    from asr.evaluation.word_kinds import count_words
 
-    choose_normaliser(normaliser)
     own_rules = read_rules(rules) if rules else ()
+    normalise = choose_normaliser(normaliser, own_rules)
+    check_files(file_of(json), csv, report, read=(*data, hypotheses, rules, training_text, stress))
+    if hypotheses and hypotheses.resolve() in {path.resolve() for path in data}:
+        raise ConfigError("--hypotheses", f"expected what another system heard; {hypotheses} are the references")
+    counts = count_words(_training_lines(training_text), normalise) if training_text else None
     datasets = with_own_names([dataset for path in data for dataset in read_datasets(path, kind=kind)])
     engine = EngineChoice(model, device, precision, decoding)
     if stress:
@@ -61,7 +66,6 @@ def evaluate(
             raise ConfigError(
                 "--stress", "goes with --json and --report, not with --hypotheses, --csv, --workers or --streaming"
             )
-        normalise = choose_normaliser(normaliser, own_rules)
         title = Path(engine.model).name
         sweep(datasets, engine.load(), settings=stress, normalise=normalise, json=json, report=report, title=title)
         return
@@ -71,46 +75,33 @@ def evaluate(
     if streaming:
         from pipelines.stream_references import plain_streaming, show_streaming, stream
 
-        normalise = choose_normaliser(normaliser, own_rules)
         result, score = stream(datasets, engine, normalise, delay_ms=delay_ms, partials=partials)
         live = plain_streaming(score, delay_ms=delay_ms)
     else:
         result = (
-            _score_file(datasets, hypotheses)
+            score_file(datasets, hypotheses)
             if hypotheses
             else recognise(datasets, engine, workers=workers, address=address)
         )
-    summary = _summary(result, normaliser, own_rules, training_text)
-    show(summary, to_stderr=json == "-")
+    summary = summarise(result, normaliser=normaliser, rules=own_rules, training_counts=counts)
     if live:
         summary["streaming"] = live
+    written = write_files(result, summary, normalise, json=json, csv=csv, report=report)
+    show(summary, to_stderr=json == "-")
+    if live:
         show_streaming(live, to_stderr=json == "-")
-    write_files(summary, json=json, csv=csv)
-    if report:
-        from asr.evaluation.report.page import write_report
-
-        write_report([result], [summary], report, normalise=choose_normaliser(normaliser, own_rules))
-    if any(problem.is_failure for problem in result.problems):
+    show_problems(result.problems)
+    if not written or any(problem.is_failure for problem in result.problems):
         raise typer.Exit(1)
 
 
-def _score_file(datasets: Sequence["Dataset"], path: Path) -> "Result":
+def score_file(datasets: Sequence["Dataset"], path: Path) -> "Result":
+    """Somebody else's hypotheses on the references. Raises ManifestError."""
     from asr.evaluation.hypotheses import answer_with_hypotheses, read_hypotheses
     from asr.evaluation.result import Result
 
     answers, problems = answer_with_hypotheses(datasets, read_hypotheses(path), where=str(path))
     return Result(path.stem, tuple(answers), (*problems_of(datasets), *problems), {"hypotheses": path.name})
-
-
-def _summary(result: "Result", normaliser: str, rules: Sequence["Rule"], training_text: Path | None) -> "Plain":
-    from asr.evaluation.normalise import choose_normaliser
-    from asr.evaluation.result import summarise
-    from asr.evaluation.word_kinds import count_words
-
-    counts: Mapping[str, int] | None = None
-    if training_text:
-        counts = count_words(_training_lines(training_text), choose_normaliser(normaliser, rules))
-    return summarise(result, normaliser=normaliser, rules=rules, training_counts=counts)
 
 
 def _training_lines(path: Path) -> Iterator[str]:
@@ -124,49 +115,32 @@ def _training_lines(path: Path) -> Iterator[str]:
 
 
 def show(summary: "Plain", *, to_stderr: bool) -> None:
-    """The tables, then on stderr what went wrong."""
+    """The tables."""
     stream = sys.stderr if to_stderr else sys.stdout
     print_table(score_rows(summary), title=f"{summary['name']}, normaliser {summary['normaliser']}", file=stream)
     print(file=stream)
     print_table(normaliser_rows(summary), file=stream)
     for line in remarks(summary):
         print(line, file=stream)
-    show_problems(summary)
 
 
-def show_problems(summary: "Plain") -> None:
-    """How many of each kind, and the first ones by name."""
-    problems = summary["problems"]
-    if not problems:
-        return
-    counts = ", ".join(f"{count} {kind}" for kind, count in summary["problem_counts"].items())
-    print(f"problems: {counts}", file=sys.stderr)
-    for problem in problems[:SHOWN_PROBLEMS]:
-        print(f"  {problem['kind']}: {problem['id']}: {problem['detail']}", file=sys.stderr)
-    if len(problems) > SHOWN_PROBLEMS:
-        print(f"  … and {len(problems) - SHOWN_PROBLEMS} more: all are in --json", file=sys.stderr)
-
-
-def write_files(summary: "Plain", *, json: str | None, csv: Path | None) -> None:
-    """What was asked for, each whole or not at all."""
+def write_files(
+    result: "Result",
+    summary: "Plain",
+    normalise: "Normaliser",
+    *,
+    json: str | None,
+    csv: Path | None,
+    report: Path | None,
+) -> bool:
+    """Whether all that was asked for could be written, each file whole or not at all."""
     from asr.evaluation.result import write_csv, write_json
 
-    if json == "-":
-        sys.stdout.write(write_json(summary))
-    elif json:
-        write_whole(Path(json), write_json(summary))
+    written = [save_text(json, write_json(summary))] if json else []
     if csv:
-        write_whole(csv, write_csv(summary))
+        written.append(save_text(csv, write_csv(summary)))
+    if report:
+        from asr.evaluation.report.page import write_report
 
-
-def write_whole(path: Path, text: str) -> None:
-    """Write to a name beside it, then rename. Raises AsrError where that cannot be."""
-    from asr.errors import AsrError
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise AsrError(path, f"cannot be written: {error.strerror}") from error
+        written.append(save(report, lambda path: write_report([result], [summary], path, normalise=normalise)))
+    return all(written)

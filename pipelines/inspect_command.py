@@ -1,12 +1,14 @@
 """`asr inspect`: one picture of a recording as the model hears it."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asr.errors import ConfigError
+from pipelines.outputs import check_files, save
 
 if TYPE_CHECKING:
     from asr.evaluation.inspection import Inspection
@@ -32,6 +34,7 @@ def inspect(
         raise ConfigError("--out", f"expected a name that ends in {' or '.join(KINDS)}, got {out}")
     if not html and not out:
         out = Path(f"{file.stem}.png")
+    check_files(out, html, read=[file])
     from asr.evaluation.inspection import LONGEST_S
     from asr.evaluation.inspection import inspect as look
     from asr.evaluation.report import inspection_picture
@@ -43,7 +46,8 @@ def inspect(
         _say_if_cut(file, from_s, asked, longest)
     recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding)
     found = look(recognizer, file, from_s=from_s, to_s=to_s, head=head, delay_ms=delay_ms)
-    _write(found, out, html)
+    if not _write(found, out, html):
+        raise typer.Exit(1)
 
 
 def _say_if_cut(file: Path, from_s: float, to_s: float | None, longest: float) -> None:
@@ -54,14 +58,17 @@ def _say_if_cut(file: Path, from_s: float, to_s: float | None, longest: float) -
         print(f"asr: {file}: showing {from_s:g} to {from_s + longest:g} s; --from goes on from there", file=sys.stderr)
 
 
-def _write(found: "Inspection", out: Path | None, html: Path | None) -> None:
+def _write(found: "Inspection", out: Path | None, html: Path | None) -> bool:
+    """Whether all could be written; the names of what was are on stdout."""
+    from asr.evaluation.report.inspection_page import write_page
+    from asr.evaluation.report.inspection_picture import draw, write_picture
+
+    written = []
     if out:
-        from asr.evaluation.report.inspection_picture import draw, write_picture
-
-        write_picture(draw(found, kind=out.suffix.lower()[1:]), out)
-        print(out)
+        written.append(save(out, partial(write_picture, draw(found, kind=out.suffix.lower()[1:]))))
     if html:
-        from asr.evaluation.report.inspection_page import write_page
-
-        write_page(found, html)
-        print(html)
+        written.append(save(html, partial(write_page, found)))
+    for path, done in zip(filter(None, (out, html)), written, strict=True):
+        if done:
+            print(path)
+    return all(written)

@@ -3,10 +3,14 @@
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from pipelines.outputs import check_files, check_folder, save
 
 app = typer.Typer(
     help="Language models: n-grams and recurrent ones from text; measure them; let them write.", no_args_is_help=True
@@ -19,12 +23,13 @@ def build(
         list[Path], typer.Argument(help="one sentence a line, words as they shall be written; plain or .xz")
     ],
     out: Annotated[Path, typer.Option(help="the ARPA file to write")],
-    order: Annotated[int, typer.Option(help="words in the longest n-gram")] = 3,
+    order: Annotated[int, typer.Option(min=1, help="words in the longest n-gram")] = 3,
     prune: Annotated[
         str, typer.Option(help="drop n-grams seen at most so often, by order: '0 1 2'; 0 keeps all")
     ] = "0",
     entropy: Annotated[
-        float | None, typer.Option(help="then drop n-grams whose loss raises perplexity by less than this, as 1e-8")
+        float | None,
+        typer.Option(min=0.0, help="then drop n-grams whose loss raises perplexity by less than this, as 1e-8"),
     ] = None,
     words: Annotated[
         str | None, typer.Option(help="only these words: a file of them, or how many of the commonest")
@@ -35,15 +40,17 @@ def build(
     from asr.errors import ConfigError
     from asr.lm.arpa import write_arpa
     from asr.lm.counting import count_ngrams, read_lines
-    from asr.lm.kneser_ney import choose_words, estimate
+    from asr.lm.kneser_ney import choose_words, estimate, pruning_thresholds
     from asr.lm.pruning import prune_by_entropy
 
     try:
         thresholds = [int(number) for number in prune.replace(",", " ").split()]
     except ValueError as error:
         raise ConfigError("--prune", f"expected numbers such as '0 1 2', got {prune!r}") from error
-    if len(thresholds) > order:
-        raise ConfigError("--prune", f"expected at most {order} numbers, one for each order, got {prune!r}")
+    pruning_thresholds(thresholds, order)
+    if words and not words.isdecimal() and not Path(words).exists():
+        raise ConfigError("--words", f"expected a number or a file of words, got {words!r}; there is no such file")
+    check_files(out, read=(*texts, Path(words) if words else None))
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=scratch, prefix="asr-lm-") as folder:
         counts = count_ngrams(read_lines(texts), order=order, scratch=Path(folder))
@@ -51,8 +58,11 @@ def build(
         orders = estimate(counts, prune=thresholds, words=choose_words(counts, words))
         if entropy is not None:
             orders = prune_by_entropy(counts, orders, entropy)
-        sizes = write_arpa(counts, orders, out)
-    print(f"{out}: {' + '.join(map(str, sizes))} n-grams, {time.monotonic() - started:.0f} s", file=sys.stderr)
+        written = save(out, partial(write_arpa, counts, orders))
+    if not written:
+        raise typer.Exit(1)
+    sizes = " + ".join(str(int(order.kept.sum())) for order in orders)
+    print(f"{out}: {sizes} n-grams, {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
 @app.command()
@@ -61,13 +71,21 @@ def pack(
     out: Annotated[Path, typer.Option(help="the .npz or .safetensors to write: a tenth, a quarter of its size")],
 ) -> None:
     """A language model as the decoder reads it: scores, weights in 8 bit."""
+    from asr.errors import ConfigError
     from asr.lm.automaton import read_arpa, save_ngrams
     from asr.lm.recurrent import is_language_model, load_language_model, save_language_model
 
+    if is_language_model(model) != is_language_model(out):
+        raise ConfigError(
+            out, "expected .safetensors for a recurrent model, and another ending for n-grams: it tells which"
+        )
+    check_files(out, read=[model])
     if is_language_model(model):
-        save_language_model(load_language_model(model), out, storage="int8")
+        write: Callable[[Path], None] = partial(save_language_model, load_language_model(model), storage="int8")
     else:
-        save_ngrams(read_arpa(model), out)
+        write = partial(save_ngrams, read_arpa(model))
+    if not save(out, write):
+        raise typer.Exit(1)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
 
 
@@ -120,6 +138,7 @@ def train(
     given = read_settings(LanguageTraining, config, change or [])
     texts = [config.parent / text for text in given.texts]
     folder = run or Path("runs") / config.stem
+    check_folder(folder)
     training = LanguageRun(dataclasses.replace(given, texts=texts, units=config.parent / given.units), folder)
     sizes = f"{len(training.learned)} sentences, {sum(x.numel() for x in training.state.model.parameters())} weights"
     print(f"{folder}: {sizes}, from step {training.state.step}", file=sys.stderr)
@@ -144,7 +163,7 @@ def sample(
     beginning: Annotated[str, typer.Argument(help="words to go on from")] = "",
     count: Annotated[int, typer.Option(help="sentences")] = 5,
     temperature: Annotated[float, typer.Option(help="below 1: likelier and duller")] = 1.0,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
 ) -> None:
     """Sentences that a recurrent model makes up."""
     from asr.lm.recurrent import load_language_model

@@ -1,9 +1,14 @@
 """Scores as tables for people: rich on a terminal, plain aligned text elsewhere."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+if TYPE_CHECKING:
+    from asr.evaluation.datasets import Problem
+
+SHOWN_PROBLEMS = 20
 Plain = Mapping[str, Any]
 
 
@@ -65,15 +70,28 @@ def print_table(rows: Sequence[Sequence[str]], *, title: str = "", file: TextIO 
         _print_plain(rows, title, stream)
 
 
+def show_problems(problems: Sequence["Problem"], *, of: str = "") -> None:
+    """On stderr, how many of each kind, and the first ones by name."""
+    if not problems:
+        return
+    counts = ", ".join(f"{count} {kind}" for kind, count in Counter(x.kind for x in problems).items())
+    print(f"problems{of and ' of '}{of}: {counts}", file=sys.stderr)
+    for problem in problems[:SHOWN_PROBLEMS]:
+        print(f"  {problem}", file=sys.stderr)
+    if len(problems) > SHOWN_PROBLEMS:
+        print(f"  … and {len(problems) - SHOWN_PROBLEMS} more", file=sys.stderr)
+
+
 def _print_rich(rows: Sequence[Sequence[str]], title: str, stream: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # a name with brackets is no markup
 
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    table = Table(title=Text(title) if title else None, title_justify="left", header_style="bold")
     for i, name in enumerate(rows[0]):
-        table.add_column(name, justify="right" if i else "left")
+        table.add_column(Text(name), justify="right" if i else "left")
     for row in rows[1:]:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     Console(file=stream).print(table)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pipelines.outputs import save_text
 from pipelines.score_tables import print_table
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def sweep(
 ) -> None:
     """Recognise and score in every condition; print the table, write what was asked for. Exit 1 where one failed."""
     from asr.evaluation.report.stress_page import stress_page, stress_table
-    from pipelines.evaluate_command import write_whole
+    from asr.evaluation.result import plain_json
 
     config = read_stress_config(settings)
     jobs = [(x.name, reference) for x in datasets for reference in spread(x.references, config.most_utterances)]
@@ -40,14 +41,16 @@ def sweep(
     for row, failed in _conditions(recognizer, jobs, config, normalise):
         rows.append(row)
         problems += failed
+    written = []
+    if json:
+        content = {"name": title, "stress": rows, "problems": [asdict(x) for x in problems]}
+        written.append(save_text(json, plain_json(content)))
+    if report:
+        written.append(save_text(report, stress_page(rows, title=title)))
     print_table(stress_table(rows), title=title, file=sys.stderr if json == "-" else sys.stdout)
     for problem in problems:
         print(f"  {problem}", file=sys.stderr)
-    if json:
-        _write_json({"name": title, "stress": rows, "problems": [asdict(x) for x in problems]}, json)
-    if report:
-        write_whole(report, stress_page(rows, title=title))
-    if any(problem.is_failure for problem in problems):
+    if not all(written) or any(problem.is_failure for problem in problems):
         raise typer.Exit(1)
 
 
@@ -108,15 +111,3 @@ def _score(
     row: Row = without_nan({"kind": kind, "severity": severity, "label": label, **asdict(score)})
     problems = [x for x in found if isinstance(x, Problem)]
     return row, [replace(x, detail=f"{kind} {label}: {x.detail}") for x in problems]
-
-
-def _write_json(content: Row, target: str) -> None:
-    import json
-
-    from pipelines.evaluate_command import write_whole
-
-    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        write_whole(Path(target), text)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.outputs import check_folder
+
 if TYPE_CHECKING:
     from asr.training.config import TrainingConfig
     from asr.training.loop import Progress
@@ -22,6 +24,7 @@ def train(
 ) -> None:
     """Train a model, or go on with a run that was stopped."""
     folder = run or Path("runs") / config.stem
+    check_folder(folder)
     if workers or address:
         _train_on_ray(config, folder, change or [], device=device, workers=workers or 1, address=address)
         return

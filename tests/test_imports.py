@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = [
     ["asr.errors"],
     ["asr.settings"],
+    ["asr.writing"],
     ["asr.audio"],
     ["asr.features"],
     ["asr.model"],

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from asr.decoding.words import Alternative, Word
-from asr.errors import ManifestError
 from asr.evaluation.datasets.reference import UNKNOWN
+from asr.settings import make_settings
 
 
 @dataclass(frozen=True)
@@ -47,23 +47,19 @@ _NEEDED = {"id", "reference", "hypothesis"}
 
 
 def answer_from_json(row: Mapping[str, Any], *, where: str) -> Answer:
-    """The answer in a saved result. Raises ManifestError where keys are missing or wrong."""
-    try:
-        words = tuple(_word(word) for word in row.get("words", ()))
-        alternatives = tuple(Alternative(**x) for x in row.get("alternatives", ()))
-        known = {key: row[key] for key in _KEYS if key in row}
-        return Answer(**{"dataset": "", **known, "words": words, "alternatives": alternatives})
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ManifestError(where, f"expected an utterance with id, reference and hypothesis: {error}") from None
+    """The answer in a saved result. Raises ConfigError where keys are missing or wrong."""
+    known = {key: row[key] for key in Answer.__dataclass_fields__ if key in row}
+    if isinstance(words := row.get("words"), list):
+        known["words"] = [_with_nan(word) for word in words]
+    return make_settings(Answer, {"dataset": "", **known}, where=where)
 
 
-def _word(row: Mapping[str, Any]) -> Word:
+def _with_nan(word: Any) -> Any:
     """JSON has no NaN: what is not known is null there."""
-    known: dict[str, Any] = {key: float("nan") if value is None else value for key, value in row.items()}
-    return Word(**known)
+    return {key: NAN if x is None else x for key, x in word.items()} if isinstance(word, dict) else word
 
 
-_KEYS = frozenset(Answer.__dataclass_fields__) - {"words", "alternatives"}
+NAN = float("nan")
 
 
 def bootstrap_units(answers: Sequence[Answer]) -> list[tuple[str, str]]:

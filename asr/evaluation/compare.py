@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from asr.evaluation.bootstrap import DRAWS, draw_totals, percentile_interval, ra
 from asr.evaluation.mapsswe import MatchedPairs, matched_pairs
 from asr.evaluation.normalise import Normaliser
 from asr.evaluation.result import Result, by_set
-from asr.evaluation.scores import Scored, percent, score_answers
+from asr.evaluation.scores import NAN, Scored, percent, score_answers
 
 SHOWN = 10
 SIGNIFICANT = 0.05
@@ -22,7 +23,8 @@ SIGNIFICANT = 0.05
 class Difference:
     """WER of B less WER of A, percent absolute (below 0: B is better), with its 95 % interval.
 
-    improvement is the share of draws in which B has fewer errors; relative is in percent of A's WER.
+    improvement is the share of draws in which B has fewer errors; relative is in percent of A's WER. NaN where there is
+    nothing to divide by (references without words, a perfect A), and for the interval of a single unit.
     """
 
     wer_a: float
@@ -45,7 +47,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two results on the same references. won: words that only B heard right; lost: that only A did; with counts."""
+    """Two results on the same references. won: words that only B heard right; lost: that only A did; with counts.
+
+    unanswered: how many references A and B have no hypothesis for; these count as nothing heard.
+    """
 
     a: str
     b: str
@@ -55,17 +60,41 @@ class Comparison:
     lost: tuple[tuple[str, int], ...]
     words_won: int
     words_lost: int
+    unanswered: tuple[int, int]
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """One sentence, and another where a hypothesis is missing."""
         d = self.overall
-        size = f"{abs(d.difference):.2f} % absolute, {d.low:+.2f} to {d.high:+.2f}; MAPSSWE p = {d.mapsswe.p_value:.3g}"
+        span = "too few for an interval" if isnan(d.low) else f"{d.low:+.2f} to {d.high:+.2f}"
+        size = f"{abs(d.difference):.2f} % absolute, {span}; MAPSSWE p = {d.mapsswe.p_value:.3g}"
+        missing = "".join(
+            f". But {count} references without a hypothesis of {name} count as nothing heard"
+            for name, count in zip((self.a, self.b), self.unanswered, strict=True)
+            if count
+        )
         if not d.shown:
-            return f"no difference shown between {self.a} and {self.b} ({size})"
+            return f"no difference shown between {self.a} and {self.b} ({size}){missing}"
         better, worse = (self.b, self.a) if d.difference < 0 else (self.a, self.b)
         agreed = "" if d.mapsswe.p_value < SIGNIFICANT else ", but MAPSSWE does not confirm it"
-        return f"{better} is better than {worse} ({size}){agreed}"
+        return f"{better} is better than {worse} ({size}){agreed}{missing}"
+
+    @property
+    def table(self) -> list[list[str]]:
+        """A heading, a row for each set where there are several, and one for all; "–" where there is no number."""
+        rates = [f"WER % {self.a}", f"WER % {self.b}", "difference", "95 %", "relative %"]
+        rows = [_row(name, d) for name, d in (*self.sets.items(), ("all", self.overall))]
+        return [["set", *rates, "P(better)", "MAPSSWE p", "words"], *rows]
+
+
+def _row(name: str, d: Difference) -> list[str]:
+    def number(value: float, form: str) -> str:
+        return "–" if isnan(value) else format(value, form)
+
+    span = "–" if isnan(d.low) else f"{d.low:+.2f} to {d.high:+.2f}"
+    rates = [number(d.wer_a, ".2f"), number(d.wer_b, ".2f"), number(d.difference, "+.2f"), span]
+    more = [number(d.relative, "+.1f"), number(d.improvement, ".3f"), f"{d.mapsswe.p_value:.3g}", str(d.words)]
+    return [name, *rates, *more]
 
 
 def compare(a: Result, b: Result, normalise: Normaliser, *, draws: int = DRAWS, seed: int = 0) -> Comparison:
@@ -74,6 +103,10 @@ def compare(a: Result, b: Result, normalise: Normaliser, *, draws: int = DRAWS, 
     scored_a, scored_b = score_answers(first, normalise), score_answers(second, normalise)
     parts_a, parts_b = by_set(scored_a), by_set(scored_b)
     sets = {name: difference(parts_a[name], parts_b[name], draws=draws, seed=seed) for name in parts_a}
+    if not any(x.counts.words for x in scored_a):
+        raise ManifestError(
+            f"{a.name} and {b.name}", "expected references with words; there are none, so no word error rate to compare"
+        )
     won, lost = _won_and_lost(scored_a, scored_b)
     return Comparison(
         a=a.name,
@@ -84,6 +117,7 @@ def compare(a: Result, b: Result, normalise: Normaliser, *, draws: int = DRAWS, 
         lost=tuple(lost.most_common(SHOWN)),
         words_won=won.total(),
         words_lost=lost.total(),
+        unanswered=(a.count("unanswered"), b.count("unanswered")),
     )
 
 
@@ -94,6 +128,7 @@ def difference(a: Sequence[Scored], b: Sequence[Scored], *, draws: int = DRAWS, 
     values = np.array(rows, dtype=np.float64)
     totals = draw_totals(values, units, draws=draws, seed=seed)
     drawn = 100 * ratio(totals[:, 1] - totals[:, 0], totals[:, 2])
+    drawn = drawn[np.isfinite(drawn)]  # a draw may have no words
     low, high = percentile_interval(drawn, units=len(set(units)))
     errors_a, errors_b, words = values.sum(axis=0)
     change = errors_b - errors_a
@@ -104,7 +139,7 @@ def difference(a: Sequence[Scored], b: Sequence[Scored], *, draws: int = DRAWS, 
         low=low,
         high=high,
         relative=percent(change, errors_a),
-        improvement=float(np.mean(drawn < 0) + 0.5 * np.mean(drawn == 0)),
+        improvement=float(np.mean(0.5 - 0.5 * np.sign(drawn))) if len(drawn) else NAN,
         units=len(set(units)),
         interval_over=" and ".join(sorted({unit.partition(" ")[0] + "s" for _, unit in units})),
         words=int(words),

@@ -136,7 +136,7 @@ def inspect(
 def read_stretch(path: Path, from_s: float, to_s: float | None) -> Floats:
     """(S,) samples at 16 kHz of [from_s, to_s), LONGEST_S at most. Raises AudioError, ConfigError."""
     end_s = min(to_s if to_s is not None else float("inf"), from_s + LONGEST_S)
-    if from_s < 0 or end_s <= from_s:
+    if not 0 <= from_s < end_s:
         raise ConfigError("--from, --to", f"expected 0 <= from < to in seconds, got {from_s:g} and {to_s}")
     first, last = round(from_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
     blocks, at = [], 0

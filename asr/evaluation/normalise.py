@@ -84,7 +84,7 @@ def choose_normaliser(name: str, rules: Sequence[Rule] = ()) -> Normaliser:
 def read_rules(path: Path) -> tuple[Rule, ...]:
     """Lines "words => other words" or "/regular expression/ => text"; # begins a comment. Raises ConfigError."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, f"expected a file of rules that can be read: {error}") from error
     stripped = ((f"{path}:{number}", line.partition(" #")[0].strip()) for number, line in enumerate(lines, 1))

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asr.errors import ManifestError
+from asr.errors import ConfigError, ManifestError
 from asr.evaluation.answers import Answer, answer_from_json, answer_to_json
 from asr.evaluation.calibration import calibrate, judged_words
 from asr.evaluation.datasets.lines import read_text
@@ -19,6 +19,7 @@ from asr.evaluation.groups import group_scores
 from asr.evaluation.normalise import NORMALISERS, Rule, choose_normaliser
 from asr.evaluation.scores import Score, Scored, score_answers, total_score
 from asr.evaluation.word_kinds import confusions, out_of_vocabulary_rate, rare_words, word_kinds
+from asr.settings import make_settings
 
 FORMAT = "asr-evaluation"
 VERSION = 1
@@ -34,6 +35,10 @@ class Result:
     answers: tuple[Answer, ...]
     problems: tuple[Problem, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
+
+    def count(self, kind: str) -> int:
+        """How many problems there are of a kind."""
+        return sum(problem.kind == kind for problem in self.problems)
 
 
 def summarise(
@@ -125,6 +130,11 @@ def without_nan(value: Any) -> Any:
     return value
 
 
+def plain_json(content: Plain) -> str:
+    """The text of a file of plain values."""
+    return json.dumps(without_nan(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
 def write_json(summary: Plain) -> str:
     """The text of a result file: each utterance on a line of its own, last."""
     numbers = {key: value for key, value in summary.items() if key != "utterances"}
@@ -136,17 +146,27 @@ def write_json(summary: Plain) -> str:
 def read_result(path: Path) -> Result:
     """A result that --json wrote. Raises ManifestError where it is none."""
     try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
+        content = json.loads(read_text(path), parse_constant=lambda _: None)  # NaN is no JSON: null, as we write it
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ManifestError(path, f"expected a result of `asr evaluate --json`: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ManifestError(path, f'expected a result of `asr evaluate --json` (its "format" is {FORMAT!r})')
     if content.get("version") != VERSION:
         raise ManifestError(path, f"this result is of version {content.get('version')}; this program reads {VERSION}")
-    rows = content.get("utterances", [])
-    answers = tuple(answer_from_json(row, where=f"{path}: utterance {i}") for i, row in enumerate(rows, 1))
-    problems = tuple(Problem(**problem) for problem in content.get("problems", []))
-    return Result(content.get("name") or path.stem, answers, problems, content.get("about", {}))
+    given = {key: content[key] for key in ("utterances", "problems", "about") if content.get(key)}
+    try:
+        saved = make_settings(_Saved, given, where=str(path))
+        answers = [answer_from_json(row, where=f"{path}: utterance {i}") for i, row in enumerate(saved.utterances, 1)]
+    except ConfigError as error:
+        raise ManifestError(error.where, error.problem) from None
+    return Result(str(content.get("name") or path.stem), tuple(answers), saved.problems, saved.about)
+
+
+@dataclass(frozen=True)
+class _Saved:
+    utterances: list[dict[str, Any]] = field(default_factory=list)
+    problems: tuple[Problem, ...] = ()
+    about: dict[str, str] = field(default_factory=dict)
 
 
 CSV_COLUMNS = (

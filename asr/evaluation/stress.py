@@ -4,6 +4,7 @@ Every change is drawn from the utterance's id, so that a sweep can be made again
 """
 
 import io
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -160,7 +161,7 @@ def _read(path: Path) -> Samples:
 
 
 def _rng(name: str) -> np.random.Generator:
-    return np.random.default_rng(crc32(name.encode()))
+    return np.random.default_rng(crc32(os.fsencode(name)))
 
 
 def _power(samples: Samples) -> float:

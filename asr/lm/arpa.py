@@ -8,15 +8,15 @@ import numpy as np
 
 from asr.lm.counting import BEGIN, Array, Counts, words_of
 from asr.lm.kneser_ney import Order
+from asr.writing import whole_file
 
 ROWS = 1 << 18  # written at once
 
 
 def write_arpa(counts: Counts, orders: Sequence[Order], path: Path) -> tuple[int, ...]:
-    """Write what is kept, complete or not at all; how many n-grams of each order."""
+    """Write what is kept, complete or not at all; how many n-grams of each order. Raises AsrError."""
     rows = [np.flatnonzero(order.kept) for order in orders]
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("w", encoding="utf-8") as out:
+    with whole_file(path) as part, part.open("w", encoding="utf-8") as out:
         out.write("\\data\\\n")
         out.writelines(f"ngram {n}={len(kept)}\n" for n, kept in enumerate(rows, 1))
         for n, kept in enumerate(rows, 1):
@@ -24,7 +24,6 @@ def write_arpa(counts: Counts, orders: Sequence[Order], path: Path) -> tuple[int
             for first in range(0, len(kept), ROWS):
                 _write_rows(counts, orders, n, kept[first : first + ROWS], out)
         out.write("\n\\end\\\n")
-    unfinished.replace(path)
     return tuple(len(kept) for kept in rows)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from asr.errors import CheckpointError
+from asr.writing import whole_file
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 ROOT = 0  # the state without a history
@@ -172,11 +173,13 @@ def read_arpa(path: Path) -> NgramModel:
         words, levels, unknown = _parse(path)
     except (OSError, UnicodeDecodeError, ValueError, KeyError, IndexError) as error:
         raise CheckpointError(path, f"expected an n-gram model in ARPA's form: {error}") from error
+    if any(np.isnan(scores).any() for level in levels for scores in (level.probability, level.backoff)):
+        raise CheckpointError(path, "expected scores that are numbers; some are not (nan)")
     return build(words, levels, unknown)
 
 
 def _parse(path: Path) -> tuple[list[str], list[Level], float]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         lines = iter(file)
         orders = _orders(lines)
         unigrams = dict(_rows(lines, 1, orders[0]))
@@ -236,7 +239,7 @@ def _rows(lines: Iterator[str], n: int, count: int) -> Iterator[tuple[tuple[str,
 
 
 def save_ngrams(model: NgramModel, path: Path) -> None:
-    """Quantise and write, complete or not at all."""
+    """Quantise and write, complete or not at all. Raises AsrError."""
     automaton = model.automaton
     arrays: dict[str, Any] = {
         "words": np.frombuffer("\n".join(model.words).encode(), np.uint8),
@@ -257,10 +260,8 @@ def save_ngrams(model: NgramModel, path: Path) -> None:
             counts = children[first - 1 : last - 1]
             arrays[f"children{level}"] = counts.astype(np.min_scalar_type(counts.max()))
         first, level = last, level + 1
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
+    with whole_file(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    unfinished.replace(path)
 
 
 def load_ngrams(path: Path) -> NgramModel:

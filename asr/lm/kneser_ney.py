@@ -36,7 +36,7 @@ def estimate(counts: Counts, *, prune: Sequence[int] = (), words: Collection[str
     higher ones; 0 keeps all.
     words: n-grams with any other word are dropped. Raises ConfigError.
     """
-    thresholds = _thresholds(prune, len(counts.tables))
+    thresholds = pruning_thresholds(prune, len(counts.tables))
     known = _known(counts, words)
     orders: list[Order] = []
     kept = known
@@ -58,11 +58,11 @@ def choose_words(counts: Counts, wanted: str | None) -> frozenset[str] | None:
     """The words of a file, or the commonest if `wanted` is a number; None for all. Raises ConfigError."""
     if wanted is None:
         return None
-    if wanted.isdigit():
+    if wanted.isdecimal():
         common = np.argsort(-counts.tables[0].counts[len(MARKS) :], kind="stable")[: int(wanted)]
         return frozenset(counts.vocabulary[i + len(MARKS)] for i in common.tolist())
     try:
-        return frozenset(Path(wanted).read_text(encoding="utf-8").split())
+        return frozenset(Path(wanted).read_text(encoding="utf-8-sig").split())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("--words", f"expected a number or a file of words, got {wanted!r}: {error}") from error
 
@@ -99,7 +99,8 @@ def _interpolate(table: Table, adjusted: Array, kept: Mask, lower: Floats) -> tu
     return own + gammas[table.contexts] * lower[table.suffixes], gammas
 
 
-def _thresholds(prune: Sequence[int], order: int) -> list[int]:
+def pruning_thresholds(prune: Sequence[int], order: int) -> list[int]:
+    """A threshold for each order, the last one given for all higher ones. Raises ConfigError."""
     given = list(prune) or [0]
     if given[0] != 0 or given != sorted(given) or len(given) > order:
         raise ConfigError(

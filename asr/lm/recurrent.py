@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from asr.errors import AsrError, CheckpointError, ConfigError
@@ -22,6 +22,7 @@ from asr.model.recurrent import Cell, CellState, RecurrentLayer, run
 from asr.model.storage import Storage, packed, unpacked
 from asr.model.units import SubwordUnits
 from asr.settings import make_settings
+from asr.writing import whole_file
 
 BOUNDARY = 0  # before the first token of a sentence and after its last
 _UNITS = "units"
@@ -134,11 +135,12 @@ class LanguageModel:
 
 
 def save_language_model(model: LanguageModel, path: Path, *, storage: Storage = "fp32") -> None:
-    """Write weights, shape and units as one safetensors file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write weights, shape and units as one safetensors file, complete or not at all. Raises AsrError."""
     units = torch.from_numpy(np.frombuffer(zlib.compress(model.units.model, 9), dtype=np.uint8).copy())
     weights = packed(model.network.state_dict(), storage)
-    save_file({**weights, _UNITS: units}, path, {"language model": json.dumps(asdict(model.network.config))})
+    content = save({**weights, _UNITS: units}, {"language model": json.dumps(asdict(model.network.config))})
+    with whole_file(path) as part:
+        part.write_bytes(content)
 
 
 def load_language_model(path: Path) -> LanguageModel:

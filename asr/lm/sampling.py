@@ -16,7 +16,7 @@ def sample(
     given = model.units.encode(beginning)
     if given is None:
         raise ConfigError("beginning", f"expected text that the model's units can write, got {beginning!r}")
-    if temperature <= 0 or count < 1:
+    if not 0 < temperature < float("inf") or count < 1:
         raise ConfigError(
             "sample", f"expected a temperature above 0 and a count of 1 or more, got {temperature}, {count}"
         )

@@ -8,8 +8,10 @@ out and never trained on: it says what the adaptation is worth.
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import soundfile
@@ -41,7 +43,7 @@ class AdaptConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 < self.held_share < 1 or self.passes <= 0 or self.rate <= 0:
+        if not (0 < self.held_share < 1 and 0 < self.passes < inf and 0 < self.rate < inf):
             raise ConfigError("asr adapt", "expected a held-out share between 0 and 1, passes and rate above 0")
 
     def steps(self, own_s: float, general_s: float) -> int:
@@ -61,7 +63,7 @@ def held_out(
         raise ManifestError(
             where, f"expected at least 4 recordings, to train on some and test on others; got {len(references)}"
         )
-    ranked = sorted(references, key=lambda x: hashlib.sha256(x.id.encode()).digest())
+    ranked = sorted(references, key=lambda x: hashlib.sha256(os.fsencode(x.id)).digest())
     count = max(1, min(config.held_most, round(config.held_share * len(ranked))))
     chosen = {x.id for x in ranked[:count]}
     return [x for x in references if x.id not in chosen], [x for x in references if x.id in chosen]
@@ -70,7 +72,7 @@ def held_out(
 def share_of(references: Sequence[Reference], seconds: float) -> list[Reference]:
     """As many of the references, drawn by their names, as last about `seconds` (4 s each where that is not known)."""
     chosen: list[Reference] = []
-    for reference in sorted(references, key=lambda x: hashlib.sha256(b"replay" + x.id.encode()).digest()):
+    for reference in sorted(references, key=lambda x: hashlib.sha256(b"replay" + os.fsencode(x.id)).digest()):
         if seconds <= 0:
             break
         chosen.append(reference)
@@ -94,7 +96,7 @@ def prepare(references: Iterable[Reference], folder: Path, units: Iterable[Units
     kinds, rows, problems, total = list(units), list[dict[str, object]](), list[Problem](), 0.0
     for reference in references:
         text = basic(reference.text)
-        path = folder / f"{hashlib.sha256(reference.id.encode()).hexdigest()[:16]}.wav"
+        path = folder / f"{hashlib.sha256(os.fsencode(reference.id)).hexdigest()[:16]}.wav"
         try:
             seconds = _decoded(reference, path)
         except AsrError as error:

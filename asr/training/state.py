@@ -70,7 +70,7 @@ def save_state(state: RunState[Any], folder: Path) -> None:
 def save_newest(state: RunState[Any], run: Path, keep: int) -> None:
     """Write `step-N/` into a run's folder and drop all but the newest `keep`."""
     save_state(state, run / f"step-{state.step}")
-    for old in sorted(run.glob("step-*"), key=_step_of)[:-keep] + list(run.glob(".step-*")):  # those: saves that died
+    for old in sorted(_saved(run), key=_step_of)[:-keep] + list(run.glob(".step-*")):  # those: saves that died
         shutil.rmtree(old)
 
 
@@ -99,7 +99,12 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def newest_state(folder: Path) -> Path | None:
     """The last step saved under a run's folder, or None."""
-    return max(folder.glob("step-*"), key=_step_of, default=None)
+    return max(_saved(folder), key=_step_of, default=None)
+
+
+def _saved(folder: Path) -> list[Path]:
+    """Not what a person put beside them, such as step-100-copy."""
+    return [path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal()]
 
 
 def _step_of(path: Path) -> int:

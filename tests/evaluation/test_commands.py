@@ -1,6 +1,7 @@
 """The commands from end to end, with a stand-in that hears the words of a file beside the recording."""
 
 import importlib.util
+import io
 import json
 import subprocess
 import sys
@@ -14,11 +15,13 @@ import typer
 from typer.testing import CliRunner
 
 from asr.decoding.words import Transcript, Utterance, Word
-from asr.errors import AsrError, AudioError, ConfigError
+from asr.errors import AsrError, AudioError, ConfigError, ManifestError
 from asr.evaluation.result import read_result
 from pipelines.compare_command import compare
 from pipelines.evaluate_command import evaluate
 from pipelines.recognise_references import EngineChoice
+from pipelines.score_tables import print_table
+from tests.pipelines.test_outputs import refuse_to_replace
 
 app = typer.Typer()
 app.command("evaluate")(evaluate)
@@ -120,6 +123,8 @@ def test_misuse_is_a_config_error(data: Path, tmp_path: Path) -> None:
         run("evaluate", data, "--normaliser", "nope")
     with pytest.raises(ConfigError, match="two results"):
         run("compare", data)
+    with pytest.raises(ConfigError, match="are the references"):
+        run("evaluate", data, "--hypotheses", data)
     assert run("evaluate")[0] == 2
 
 
@@ -142,6 +147,104 @@ def test_compare_tells_the_difference_and_refuses_other_references(data: Path, t
     )
     with pytest.raises(AsrError, match="expected the same references"):
         run("compare", tmp_path / "ours.json", tmp_path / "one.json")
+
+
+def test_outputs_are_tried_before_anything_is_heard(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EngineChoice, "load", lambda _: pytest.fail("nothing should be heard"))
+    (tmp_path / "h.txt").write_text("a the cat sat\n", encoding="utf-8")
+    for option in ("--json", "--csv", "--report"):
+        for place in (tmp_path, data, data / "below", "/proc/none"):
+            with pytest.raises(ConfigError, match=r"cannot be written|expected (a|another) file"):
+                run("evaluate", data, option, place)
+    with pytest.raises(ConfigError, match="two results"):
+        run("evaluate", data, "--json", tmp_path / "r", "--csv", tmp_path / "r")
+    with pytest.raises(ConfigError, match="it is read"):
+        run("evaluate", data, "--hypotheses", tmp_path / "h.txt", "--json", tmp_path / "h.txt")
+    with pytest.raises(ConfigError, match="it is read"):
+        run("compare", tmp_path / "h.txt", tmp_path / "i.txt", "--json", tmp_path / "h.txt")
+    with pytest.raises(ManifestError, match="gone"):
+        run("evaluate", data, "--training-text", tmp_path / "gone.txt")
+
+
+def test_one_file_that_cannot_be_written_keeps_no_other_from_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_to_replace(monkeypatch, tmp_path / "r.json")
+    code, out, err = run("evaluate", data, "--json", tmp_path / "r.json", "--csv", tmp_path / "r.csv")
+    assert (code, "16.7" in out, (tmp_path / "r.csv").is_file()) == (1, True, True)
+    kept = Path(err.partition(" is in ")[2].splitlines()[0])
+    assert json.loads(kept.read_text(encoding="utf-8"))["words"] == 6
+
+
+def test_names_that_are_no_text_and_texts_with_odd_ends_of_line_are_scored(data: Path, tmp_path: Path) -> None:
+    name = "\udcff\u2028.wav"
+    (tmp_path / name).write_bytes((tmp_path / "a.wav").read_bytes())
+    row = json.dumps({"audio_filepath": name, "duration": 0.5, "text": "the\u2028cat\u0085sat"}, ensure_ascii=False)
+    other = tmp_path / "odd.jsonl"
+    other.write_bytes(b"\xef\xbb\xbf" + row.replace("\udcff", "\\udcff").encode() + b"\r\n\r\n")
+    (tmp_path / "h.jsonl").write_text(json.dumps({"id": name, "text": "the cat sat"}), encoding="utf-8")
+    outputs = ("--json", tmp_path / "r.json", "--csv", tmp_path / "r.csv", "--report", tmp_path / "r.html")
+    code, out, _ = run("evaluate", other, "--hypotheses", tmp_path / "h.jsonl", *outputs)
+    assert (code, out.splitlines()[2].split()[1]) == (0, "0.0")
+    assert read_result(tmp_path / "r.json").answers[0].id == name
+
+
+def test_references_without_a_hypothesis_make_a_comparison_doubtful_and_the_status_one(
+    data: Path, tmp_path: Path
+) -> None:
+    for name, lines in (("all", "a the cat sat\nb on the mat\n"), ("few", "a the cat sat\n")):
+        (tmp_path / f"{name}.txt").write_text(lines, encoding="utf-8")
+    run("evaluate", data, "--hypotheses", tmp_path / "few.txt", "--json", tmp_path / "few.json")
+    run("evaluate", data, "--hypotheses", tmp_path / "all.txt", "--json", tmp_path / "all.json")
+    for kind, references in ((".txt", ("--references", data)), (".json", ())):
+        files = [tmp_path / f"{name}{kind}" for name in ("all", "few")]
+        code, out, err = run("compare", *files, *references)
+        assert code == 1
+        assert "1 references without a hypothesis of few count as nothing heard" in out.splitlines()[-1]
+        assert "problems of few: 1 unanswered" in err
+
+
+def test_recordings_that_are_gone_are_named_by_compare_too(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.wav").unlink()
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.txt").write_text("a the cat sat\nb on the mat\n", encoding="utf-8")
+    code, _, err = run("compare", tmp_path / "one.txt", tmp_path / "two.txt", "--references", data)
+    assert (code, "1 missing" in err) == (1, True)
+
+
+def test_a_name_that_can_be_no_file_is_a_recording_that_is_missing(data: Path, tmp_path: Path) -> None:
+    rows = [{"audio_filepath": name, "text": "the cat sat"} for name in ("a.wav", "n" * 300, "nul\0")]
+    code, out, err = run("evaluate", write_rows(tmp_path / "other.jsonl", rows))
+    assert (code, out.splitlines()[2].split()[1], "2 missing" in err) == (1, "0.0", True)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_name_with_brackets_is_shown_as_it_is() -> None:
+    screen = Terminal()
+    print_table([["set", "[b]"], ["[red]dev[/none]", "1"]], title="[/x]", file=screen)
+    assert all(name in screen.getvalue() for name in ("[b]", "[red]dev[/none]", "[/x]"))
+
+
+def test_results_that_no_program_wrote_are_an_error_that_says_where(tmp_path: Path) -> None:
+    head = '{"format": "asr-evaluation", "version": 1, "utterances": '
+    good = head + '[{"id": "a", "reference": "b", "hypothesis": "b", "duration_s": NaN}]}'
+    (tmp_path / "good.json").write_text(good, encoding="utf-8")
+    assert read_result(tmp_path / "good.json").answers[0].duration_s is None
+    rows = ('{"id": "a"}', '{"id": 1, "reference": "b", "hypothesis": null}', '{"id": "a", "words": [3]}', "7")
+    for row in rows:
+        (tmp_path / "bad.json").write_text(f"{head}[{row}]}}", encoding="utf-8")
+        with pytest.raises(ManifestError, match=r"bad.json.*utterance"):
+            run("compare", tmp_path / "good.json", tmp_path / "bad.json")
+    with pytest.raises(ConfigError, match="none of them twice"):
+        run("compare", tmp_path / "good.json", tmp_path / "good.json")
+    with pytest.raises(ConfigError, match="--references"):
+        run("compare", tmp_path / "good.json", tmp_path / "other.txt")
 
 
 def test_a_sweep_has_a_row_for_each_condition(data: Path, tmp_path: Path) -> None:

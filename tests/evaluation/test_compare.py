@@ -98,6 +98,25 @@ def test_other_references_are_an_error_that_lists_what_differs() -> None:
         compare(a, replace(b, answers=(b.answers[0], other, *b.answers[2:])), BASIC)
 
 
+def test_a_set_without_words_has_no_rates_and_the_others_keep_theirs() -> None:
+    pairs = random_pairs(20, error_rate=0.3)
+    noise = tuple(replace(x, dataset="noise") for x in answers_of([("", "uh"), ("", "")]))
+    old, new = result_of("old", pairs), result_of("new", [(said, said) for said, _ in pairs])
+    found = compare(*(replace(x, answers=(*x.answers, *noise)) for x in (old, new)), BASIC)
+    heading, _, silent, overall = found.table
+    assert silent == ["noise", "–", "–", "–", "–", "+0.0", "–", "1", "0"]
+    assert "nan" not in " ".join([*heading, *overall, found.verdict])
+    assert found.overall.wer_b == pytest.approx(100 / found.overall.words)
+    with pytest.raises(ManifestError, match="expected references with words"):
+        compare(Result("a", noise), Result("b", noise), BASIC)
+
+
+def test_one_utterance_gives_no_interval_and_that_is_said() -> None:
+    found = compare(result_of("a", [("the cat", "the hat")]), result_of("b", [("the cat", "the cat")]), BASIC)
+    assert found.verdict.startswith("no difference shown between a and b (50.00 % absolute, too few for an interval")
+    assert found.table[1][4] == "–"
+
+
 def test_the_order_of_the_utterances_does_not_matter() -> None:
     a, b = result_of("a", random_pairs(20)), result_of("b", random_pairs(20, seed=0))
     turned = replace(b, answers=tuple(reversed(b.answers)))

@@ -89,3 +89,8 @@ def test_rules_of_a_user_come_first_and_name_the_line_where_they_are_wrong(tmp_p
 def test_an_unknown_name_says_which_there_are() -> None:
     with pytest.raises(ConfigError, match="none, basic, english, whisper"):
         choose_normaliser("german")
+
+
+def test_a_mark_before_the_first_rule_is_not_of_it(tmp_path: Path) -> None:
+    (tmp_path / "rules.txt").write_bytes(b"\xef\xbb\xbfgrey => gray\r\n")
+    assert choose_normaliser("basic", read_rules(tmp_path / "rules.txt"))("a grey cat") == "a gray cat"

@@ -1,14 +1,21 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from asr.errors import ConfigError, ManifestError
-from asr.evaluation.datasets import Dataset, Reference, read_datasets
+from asr.evaluation.answers import Answer
+from asr.evaluation.compare import compare
+from asr.evaluation.datasets import Dataset, Problem, Reference, read_datasets
+from asr.evaluation.normalise import choose_normaliser
+from asr.evaluation.result import Result
 from asr.features.spectral import FeatureConfig
 from asr.model.bundle import Bundle, load_bundle, save_bundle
 from asr.training.adaptation import AdaptConfig, held_out, prepare, share_of
-from pipelines.adapt_command import Work
+from pipelines.adapt_command import OWN, Work, _all, adapt, show
 from tests.conftest import small_model, small_units
 
 AUDIO = Path(__file__).parent.parent / "audio"
@@ -36,6 +43,13 @@ def test_what_is_held_out_is_never_trained_on_and_is_the_same_each_time(count: i
     assert len(train) + len(held) == count
     assert 1 <= len(held) <= min(config.held_most, 0.25 * count)
     assert held_out(references(count), config, where="own") == (train, held)
+
+
+@pytest.mark.parametrize("odd", [0.0, -1.0, float("nan"), float("inf")])
+def test_passes_and_rates_are_numbers_above_nothing(odd: float) -> None:
+    for change in ({"passes": odd}, {"rate": odd}):
+        with pytest.raises(ConfigError):
+            AdaptConfig(**change)
 
 
 def test_too_few_recordings_are_an_error_that_says_how_many_are_needed() -> None:
@@ -87,3 +101,58 @@ def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
     longer = AdaptConfig(passes=0.1, least_steps=4, most_steps=4, held_share=0.25, batch_s=8.0)
     with pytest.raises(ConfigError, match="other recordings or settings"):
         Work("tiny", tmp_path / "new", tmp_path / "run", "cpu", longer).go(model, own(), [], [])
+
+
+def broken(reference: Reference, folder: Path) -> Reference:
+    path = folder / "broken.wav"
+    path.write_bytes(b"not sound")
+    return replace(reference, audio=path)
+
+
+def with_broken(names: set[str], folder: Path) -> list[Dataset]:
+    (dataset,) = own()
+    found = [broken(x, folder) if f"{dataset.name}/{x.id}" in names else x for x in dataset.references]
+    return [replace(dataset, references=tuple(found))]
+
+
+def test_what_cannot_be_heard_is_named_and_the_model_is_made_of_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, held = held_out(_all(own()), BRIEF, where="own")
+    work = Work("tiny", tmp_path / "new", tmp_path / "run", "cpu", BRIEF)
+    given = with_broken({train[0].id, held[0].id}, tmp_path)
+    before, comparison = work.go(str(tiny_bundle(tmp_path / "tiny")), given, [], [])
+    assert [(x.kind, x.id) for x in before.problems] == [("failed", train[0].id), ("failed", held[0].id)]
+    said = capsys.readouterr().err
+    assert said.index(held[0].id) < said.index("recordings held out"), "before the training"
+    assert "| own, held out |" in load_bundle(work.out).card
+    show(comparison)
+    table, verdict = capsys.readouterr().out.splitlines()[1:]
+    assert table.startswith("own, held out")
+    assert verdict.startswith("own, held out: ")
+    assert "nan" not in table
+
+
+def test_where_nothing_held_out_can_be_heard_nothing_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Work, "_train", lambda *_: pytest.fail("should not be trained"))
+    _, held = held_out(_all(own()), BRIEF, where="own")
+    given = with_broken({x.id for x in held}, tmp_path)
+    model = str(tiny_bundle(tmp_path / "tiny"))
+    with pytest.raises(ManifestError, match="none of the 2 recordings can be heard"):
+        Work("tiny", tmp_path / "new", tmp_path / "run", "cpu", BRIEF).go(model, given, [], [])
+
+
+def test_recordings_that_could_not_be_used_make_the_status_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = [Result(name, (Answer("a", OWN, "one two", "one"),)) for name in ("before", "after")]
+    before = replace(heard[0], problems=(Problem("failed", "b", "not sound"),))
+    monkeypatch.setattr(Work, "go", lambda *_: (before, compare(*heard, choose_normaliser("basic"))))
+    app = typer.Typer()
+    app.command()(adapt)
+    arguments = [str(AUDIO), "--out", str(tmp_path / "new"), "--run", str(tmp_path / "run")]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (1, str(tmp_path / "new"))
+    assert "1 recordings could not be used" in done.stderr
+    refused = CliRunner().invoke(app, [*arguments[:-1], str(AUDIO / "manifest.jsonl")])
+    assert isinstance(refused.exception, ConfigError)

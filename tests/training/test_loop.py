@@ -15,6 +15,7 @@ from asr.training.config import DataConfig, OptimiserConfig, TrainingConfig
 from asr.training.failures import MOST_IN_A_ROW
 from asr.training.loop import Progress, TrainingRun
 from asr.training.loss import ctc_losses, total_loss
+from asr.training.state import newest_state
 from asr.training.windowed import WindowedConfig
 from tests.conftest import small_config
 
@@ -230,3 +231,10 @@ def test_a_broken_manifest_is_named_with_its_line(tmp_path: Path, text: str, sai
     (tmp_path / "m.jsonl").write_text(text)
     with pytest.raises(ManifestError, match=said):
         read_manifest(tmp_path / "m.jsonl")
+
+
+def test_a_copy_that_somebody_put_beside_the_saved_steps_is_left_alone(tmp_path: Path) -> None:
+    assert newest_state(tmp_path) is None
+    for name in ("step-2", "step-10", "step-100-copy", "step-old"):
+        (tmp_path / name).mkdir()
+    assert newest_state(tmp_path) == tmp_path / "step-10"

@@ -26,7 +26,8 @@ def read_text(path: Path) -> str:
 
 def numbered_lines(path: Path, *, comment: str | None = None) -> Iterator[tuple[str, str]]:
     """(where, line) of every line that is not blank; where is "file:number" for messages."""
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")  # others may stand inside a text
+    for number, line in enumerate(lines, 1):
         if line.strip() and not (comment and line.startswith(comment)):
             yield f"{path}:{number}", line
 

@@ -5,23 +5,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from asr.errors import AsrError
 from asr.evaluation.inspection import Inspection
 from asr.evaluation.report.embedding import opus_bytes
 from asr.evaluation.report.inspection_picture import Picture, draw, strips
 from asr.evaluation.report.page import asset, data_element
 from asr.events import Final, Partial
+from asr.writing import write_whole
 
 
 def write_page(x: Inspection, path: Path) -> None:
     """One file that needs no other and no network, written whole or not at all. Raises AsrError."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page(x), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise AsrError(path, f"the page cannot be written: {error.strerror}") from error
+    write_whole(path, page(x))
 
 
 def page(x: Inspection) -> str:

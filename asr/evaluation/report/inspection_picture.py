@@ -13,9 +13,9 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from asr.audio.reader import SAMPLE_RATE
-from asr.errors import AsrError
 from asr.evaluation.inspection import Inspection, LiveWord
 from asr.segments import SegmentConfig
+from asr.writing import whole_file
 
 LONGEST_S = 30.0  # of one picture: more cannot be read
 MOST_TOKENS = 48  # rows of posteriors
@@ -87,13 +87,8 @@ def draw(x: Inspection, *, from_s: float = 0.0, to_s: float | None = None, kind:
 
 def write_picture(picture: Picture, path: Path) -> None:
     """Write it whole or not at all. Raises AsrError."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
         part.write_bytes(picture.content)
-        part.replace(path)
-    except OSError as error:
-        raise AsrError(path, f"the picture cannot be written: {error.strerror}") from error
 
 
 def _title(view: _View) -> str:

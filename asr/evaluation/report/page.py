@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
 
-from asr.errors import AsrError
 from asr.evaluation.answers import Answer
 from asr.evaluation.calibration import word_places
 from asr.evaluation.compare import Comparison
@@ -16,6 +15,7 @@ from asr.evaluation.report import sections
 from asr.evaluation.report.embedding import embed
 from asr.evaluation.result import Plain, Result, without_nan
 from asr.evaluation.scores import Scored, score_answers
+from asr.writing import whole_file
 
 MOST_AUDIO_BYTES = 200_000_000
 KINDS = {"hit": 0, "sub": 1, "del": 2, "ins": 3}
@@ -33,14 +33,8 @@ def write_report(
 
     The first result says which utterances there are. Raises AsrError where the file cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as stream:
-            _write(stream, results, summaries, normalise=normalise, comparisons=comparisons)
-        part.replace(path)
-    except OSError as error:
-        raise AsrError(path, f"the report cannot be written: {error.strerror}") from error
+    with whole_file(path) as part, part.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+        _write(stream, results, summaries, normalise=normalise, comparisons=comparisons)
 
 
 def _write(

@@ -67,14 +67,7 @@ def verdicts(comparisons: Sequence[Comparison]) -> str:
 
 
 def _verdict(x: Comparison) -> str:
-    heading = ["set", f"WER {x.a}", f"WER {x.b}", "difference", "95 %", "P(better)", "MAPSSWE p"]
-    rows = [
-        [
-            *(name, f"{d.wer_a:.2f}", f"{d.wer_b:.2f}", f"{d.difference:+.2f}", f"{d.low:+.2f} to {d.high:+.2f}"),
-            *(f"{d.improvement:.3f}", f"{d.mapsswe.p_value:.3g}"),
-        ]
-        for name, d in [*x.sets.items(), ("all", x.overall)]
-    ]
+    heading, *rows = x.table
     words = _words(f"{x.words_won} words won by {x.b}", x.won) + _words(f"{x.words_lost} words lost by {x.b}", x.lost)
     return f'<section class="panel"><h2>{escape(x.verdict)}</h2>{table(heading, rows)}{words}</section>'
 
