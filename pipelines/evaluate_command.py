@@ -115,7 +115,7 @@ def _summary(result: "Result", normaliser: str, rules: Sequence["Rule"], trainin
 
 def _training_lines(path: Path) -> Iterator[str]:
     """The texts of a manifest, or all lines of a text file."""
-    from asr.evaluation.datasets.lines import numbered_lines, numbered_rows
+    from asr.data.lines import numbered_lines, numbered_rows
 
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         yield from (str(row.get("text", "")) for _, row in numbered_rows(path))

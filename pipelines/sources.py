@@ -1,7 +1,6 @@
 """Which recordings a command line means: files, folders, globs, manifests, standard input."""
 
 import glob
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asr.audio.reader import AUDIO_SUFFIXES
+from asr.data.lines import numbered_lines, parse_row, text_of
 from asr.errors import AudioError, ConfigError, ManifestError
 
-MANIFESTS = (".jsonl", ".json")
+MANIFESTS = (".jsonl", ".json", ".jsonl.gz")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def find_recordings(given: Iterable[str]) -> Iterator[Found | AudioError | Manif
             yield Found("-", None, Path("stdin"))
         elif path.is_dir():
             yield from _folder(path)
-        elif path.suffix in MANIFESTS and path.is_file():
+        elif path.name.endswith(MANIFESTS) and path.is_file():
             yield from _manifest(path)
         elif path.exists():
             yield Found(text, path, Path(path.stem))
@@ -59,25 +59,24 @@ def _folder(folder: Path) -> Iterator[Found | AudioError]:
 def _manifest(manifest: Path) -> Iterator[Found | ManifestError]:
     """Its lines; an error for each that names no recording, or a part of one."""
     try:
-        lines = manifest.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        yield ManifestError(manifest, f"expected JSONL in UTF-8: {error}")
-        return
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            name, offset = row["audio_filepath"], row.get("offset")
-            if not isinstance(name, str) or not Path(name).name:
-                raise ValueError(f"audio_filepath is {name!r}")
-            if offset:
-                raise ValueError("recordings are transcribed whole, and this is a part of one (offset)")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            yield ManifestError(f"{manifest}:{number}", f"expected a JSON object with audio_filepath: {error}")
-            continue
-        relative = Path(*(part for part in Path(name).parts if part not in ("/", "..", ".")))
-        yield Found(str(manifest.parent / name), manifest.parent / name, relative.with_suffix(""))
+        for where, line in numbered_lines(manifest):
+            yield _listed(manifest, where, line)
+    except ManifestError as error:
+        yield error
+
+
+def _listed(manifest: Path, where: str, line: str) -> Found | ManifestError:
+    try:
+        row = parse_row(where, line)
+        name = text_of(row, "audio_filepath", where=where)
+        if not Path(name).name:
+            raise ManifestError(where, f"expected audio_filepath with the path of a recording, got {name!r}")
+        if row.get("offset"):
+            raise ManifestError(where, "recordings are transcribed whole, and this is a part of one (offset)")
+    except ManifestError as error:
+        return error
+    relative = Path(*(part for part in Path(name).parts if part not in ("/", "..", ".")))
+    return Found(str(manifest.parent / name), manifest.parent / name, relative.with_suffix(""))
 
 
 def refuse_clashes(found: Iterable[Found]) -> None:
