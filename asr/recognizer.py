@@ -8,14 +8,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, takewhile
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from asr import cutting
-from asr.audio.reader import SAMPLE_RATE, name_of, read_blocks
+from asr.audio.parts import Part
+from asr.audio.reader import SAMPLE_RATE, Source, name_of, read_blocks
 from asr.cutting import Cut
 from asr.decoding.decoder import BeamReader, GreedyReader, make_decoder
 from asr.decoding.hotwords import Hotword
@@ -30,7 +31,6 @@ from asr.model.latency import LatencyConfig
 from asr.segments import SegmentConfig
 
 MODELS = Path(__file__).parent / "models"
-Source = Path | bytes | BinaryIO
 _TOGETHER = 32  # utterances of one recording that a GPU takes at once
 
 
@@ -131,9 +131,10 @@ class Recognizer:
         return _placed(cut, *self._read(log_probs, len(cut.samples)))
 
     def transcribe(self, source: Source, *, name: str | None = None) -> Transcript:
-        """Everything said in a recording of any length, in flat memory.
+        """Everything said in a recording of any length, or in a `Part` of one, in flat memory.
 
-        Raises AudioError; what was heard before the damage of a recording is in its `heard`.
+        Times count from the start of the recording, those of a part too. Raises AudioError; what was heard before the
+        damage of a recording is in its `heard`.
         """
         with ThreadPoolExecutor(self.engine.workers) as pool:
             return self._transcript(source, name or name_of(source), partial(_side_by_side, pool, self._ahead))
@@ -165,7 +166,11 @@ class Recognizer:
         """`each`, as `map`: (work, groups) -> the work's results, in order. Raises AudioError."""
         reading = _Reading()
         groups = list(each(self._utterances, self._cuts(source, name, reading)))
-        heard = Transcript(name, reading.samples / SAMPLE_RATE, tuple(chain.from_iterable(groups)))
+        heard = Transcript(
+            name, reading.samples / SAMPLE_RATE, tuple(chain.from_iterable(groups)), tuple(reading.notes)
+        )
+        if isinstance(source, Part):
+            heard = heard.later(source.offset_s)
         if reading.damage is None:
             return heard
         if heard.words:
@@ -176,7 +181,7 @@ class Recognizer:
         """Utterances in handy groups; `reading` is kept up to date."""
         state, group = cutting.start(), list[Cut]()
         try:
-            for block in read_blocks(source, name=name):
+            for block in read_blocks(source, name=name, tell=reading.notes.append):
                 state, cuts = cutting.step(self.segments, state, block)
                 reading.samples = state.samples
                 group += cuts
@@ -198,10 +203,11 @@ class Recognizer:
 
 @dataclass
 class _Reading:
-    """How far a recording has been read, and what has ended it too early."""
+    """How far a recording has been read, what has ended it too early, and what else is to be told of it."""
 
     samples: int = 0
     damage: AudioError | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 Item = TypeVar("Item")

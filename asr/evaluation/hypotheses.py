@@ -158,6 +158,9 @@ def _by_name(hypotheses: Iterable[Hypothesis]) -> tuple[dict[str, Hypothesis], l
 def _names_of(reference: Reference) -> Iterator[str]:
     yield reference.id
     if isinstance(reference.audio, Path):
+        if reference.part is not None:  # as `asr transcribe` names it
+            yield f"{reference.audio}{reference.part.label}"
+            yield f"{reference.audio.stem}{reference.part.label}"
         yield str(reference.audio)
     yield _stem(reference.id)
     if isinstance(reference.audio, Path):
