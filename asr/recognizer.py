@@ -6,15 +6,17 @@ print(recognizer.transcribe(Path("talk.mp3")).text)
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, takewhile
 from pathlib import Path
-from typing import BinaryIO
+from typing import TypeVar
 
 from asr import cutting
-from asr.audio.reader import SAMPLE_RATE, name_of, read_blocks
+from asr.audio.parts import Part
+from asr.audio.reader import SAMPLE_RATE, Source, name_of, read_blocks
 from asr.cutting import Cut
 from asr.decoding.decoder import BeamReader, GreedyReader, make_decoder
 from asr.decoding.hotwords import Hotword
@@ -29,7 +31,6 @@ from asr.model.latency import LatencyConfig
 from asr.segments import SegmentConfig
 
 MODELS = Path(__file__).parent / "models"
-Source = Path | bytes | BinaryIO
 _TOGETHER = 32  # utterances of one recording that a GPU takes at once
 
 
@@ -130,72 +131,68 @@ class Recognizer:
         return _placed(cut, *self._read(log_probs, len(cut.samples)))
 
     def transcribe(self, source: Source, *, name: str | None = None) -> Transcript:
-        """Everything said in a recording of any length, in flat memory.
+        """Everything said in a recording of any length, or in a `Part` of one, in flat memory.
 
-        Raises AudioError; what was heard before the damage of a recording is in its `heard`.
+        Times count from the start of the recording, those of a part too. Raises AudioError; what was heard before the
+        damage of a recording is in its `heard`.
         """
-        utterances: list[Utterance] = []
-        waiting: deque[Future[list[Utterance]]] = deque()
-        samples, damage = 0, list[AudioError]()
         with ThreadPoolExecutor(self.engine.workers) as pool:
-            for cuts, read in self._cuts(source, name, damage):
-                samples = read
-                waiting.append(pool.submit(self._utterances, cuts))
-                while len(waiting) > 2 * self.engine.workers:
-                    utterances.extend(waiting.popleft().result())
-            for future in waiting:
-                utterances.extend(future.result())
-        heard = Transcript(name or name_of(source), samples / SAMPLE_RATE, tuple(utterances))
-        if damage:
-            raise _with_heard(damage[0], heard)
-        return heard
+            return self._transcript(source, name or name_of(source), partial(_side_by_side, pool, self._ahead))
 
     def transcribe_many(self, sources: Iterable[tuple[str, Source]]) -> Iterator[Transcript | AsrError]:
         """Recordings with their names, several at a time; results in their order, an error in its recording's place."""
-        waiting: deque[Future[Transcript | AsrError]] = deque()
         stopped = threading.Event()
         with ThreadPoolExecutor(self.engine.workers) as pool:
             try:
-                for name, source in sources:
-                    waiting.append(pool.submit(self._transcript_or_error, name, source, stopped))
-                    while len(waiting) > 2 * self.engine.workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
+                yield from _side_by_side(pool, self._ahead, partial(self._transcript_or_error, stopped), sources)
             finally:  # Ctrl-C: nobody waits for the others any more
                 stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _transcript_or_error(self, name: str, source: Source, stopped: threading.Event) -> Transcript | AsrError:
+    @property
+    def _ahead(self) -> int:
+        """Of how many results the work may have begun before the first of them is fetched."""
+        return 2 * self.engine.workers
+
+    def _transcript_or_error(self, stopped: threading.Event, named: tuple[str, Source]) -> Transcript | AsrError:
         """In the calling thread alone: the same utterances, hence the same words, as `transcribe`."""
-        utterances: list[Utterance] = []
-        samples, damage = 0, list[AudioError]()
+        name, source = named
         try:
-            for cuts, read in self._cuts(source, name, damage):
-                if stopped.is_set():
-                    return AudioError(name, "stopped")
-                samples = read
-                utterances.extend(self._utterances(cuts))
+            return self._transcript(source, name, partial(_one_by_one, stopped))
         except AsrError as error:
             return error
-        heard = Transcript(name, samples / SAMPLE_RATE, tuple(utterances))
-        return _with_heard(damage[0], heard) if damage else heard
 
-    def _cuts(self, source: Source, name: str | None, damage: list[AudioError]) -> Iterator[tuple[list[Cut], int]]:
-        """Utterances in handy groups, with the number of samples read so far; what ends a recording too early."""
+    def _transcript(self, source: Source, name: str, each: Callable[..., Iterable[list[Utterance]]]) -> Transcript:
+        """`each`, as `map`: (work, groups) -> the work's results, in order. Raises AudioError."""
+        reading = _Reading()
+        groups = list(each(self._utterances, self._cuts(source, name, reading)))
+        heard = Transcript(
+            name, reading.samples / SAMPLE_RATE, tuple(chain.from_iterable(groups)), tuple(reading.notes)
+        )
+        if isinstance(source, Part):
+            heard = heard.later(source.offset_s)
+        if reading.damage is None:
+            return heard
+        if heard.words:
+            reading.damage.heard = heard
+        raise reading.damage
+
+    def _cuts(self, source: Source, name: str, reading: "_Reading") -> Iterator[list[Cut]]:
+        """Utterances in handy groups; `reading` is kept up to date."""
         state, group = cutting.start(), list[Cut]()
         try:
-            for block in read_blocks(source, name=name):
+            for block in read_blocks(source, name=name, tell=reading.notes.append):
                 state, cuts = cutting.step(self.segments, state, block)
+                reading.samples = state.samples
                 group += cuts
                 if len(group) >= (1 if self.engine.alone else _TOGETHER):
-                    yield group, state.samples
+                    yield group
                     group = []
         except AudioError as error:
             if not state.samples:
                 raise
-            damage.append(error)
-        yield group + cutting.finish(self.segments, state), state.samples
+            reading.damage = error
+        yield group + cutting.finish(self.segments, state)
 
     def _utterances(self, cuts: list[Cut]) -> list[Utterance]:
         return [self._utterance(cut) for cut in cuts] if self.engine.alone else self.utterances(cuts)
@@ -204,10 +201,35 @@ class Recognizer:
         return self.decoder.read(log_probs, frame_s=self.frame_s, end_s=samples / SAMPLE_RATE)
 
 
-def _with_heard(error: AudioError, heard: Transcript) -> AudioError:
-    if heard.words:
-        error.heard = heard
-    return error
+@dataclass
+class _Reading:
+    """How far a recording has been read, what has ended it too early, and what else is to be told of it."""
+
+    samples: int = 0
+    damage: AudioError | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def _side_by_side(
+    pool: ThreadPoolExecutor, ahead: int, work: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    """work(item) of each, in their order, made by the pool; no more than `ahead` wait to be fetched."""
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        while len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _one_by_one(stopped: threading.Event, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """work(item) of each in the calling thread, until it is stopped."""
+    return map(work, takewhile(lambda _: not stopped.is_set(), items))
 
 
 def _placed(cut: Cut, words: tuple[Word, ...], alternatives: tuple[Alternative, ...]) -> Utterance:

@@ -197,7 +197,7 @@ def _as_set(name: str, references: Sequence["Reference"]) -> "Dataset":
 
 
 def _lines(texts: Sequence[Path]) -> list[str]:
-    from asr.evaluation.datasets.lines import numbered_lines
+    from asr.data.lines import numbered_lines
     from asr.evaluation.normalise import basic
 
     return [basic(line) for path in texts for _, line in numbered_lines(path)]

@@ -106,7 +106,7 @@ def score_file(datasets: Sequence["Dataset"], path: Path) -> "Result":
 
 def _training_lines(path: Path) -> Iterator[str]:
     """The texts of a manifest, or all lines of a text file."""
-    from asr.evaluation.datasets.lines import numbered_lines, numbered_rows
+    from asr.data.lines import numbered_lines, numbered_rows
 
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         yield from (str(row.get("text", "")) for _, row in numbered_rows(path))

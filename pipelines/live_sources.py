@@ -15,8 +15,10 @@ from asr.errors import AudioError, ConfigError
 
 def play(path: Path, speed: float, skip: int = 0) -> Iterator[Samples | Notice]:
     """A file's samples from number `skip` on, `speed` times as fast as they were spoken; 0: as fast as it goes."""
-    began, given = time.perf_counter(), 0
-    for whole in read_blocks(path, block_s=1.0 if speed == 0 else 0.1):
+    began, given, notes = time.perf_counter(), 0, list[str]()
+    for whole in read_blocks(path, block_s=1.0 if speed == 0 else 0.1, tell=notes.append):
+        while notes:
+            yield Notice(f"{path}: {notes.pop(0)}")
         block, skip = whole[skip:], max(0, skip - len(whole))
         given += len(block)
         if speed > 0:

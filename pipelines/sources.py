@@ -1,34 +1,69 @@
 """Which recordings a command line means: files, folders, globs, manifests, standard input."""
 
 import glob
-import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from asr.audio.parts import Part
 from asr.audio.reader import AUDIO_SUFFIXES
+from asr.data.lines import numbered_lines, parse_row, seconds, text_of
 from asr.errors import AudioError, ConfigError, ManifestError
+from asr.output.formats import FORMATS
 
-MANIFESTS = (".jsonl", ".json")
+MANIFESTS = (".jsonl", ".json", ".jsonl.gz")
+TEXTS = frozenset((*(f".{name}" for name in FORMATS), ".textgrid"))
 
 
 @dataclass(frozen=True)
 class Found:
-    """A recording, and the name under which its results are written, relative to --out."""
+    """A recording or a part of one, and the name under which its results are written, relative to --out."""
 
     name: str
-    path: Path | None  # None: standard input
+    source: Path | Part | None  # None: standard input
     stem: Path
 
-    def open(self) -> Path | BinaryIO:
+    @property
+    def path(self) -> Path | None:
+        """The file."""
+        found = self.source.recording if isinstance(self.source, Part) else self.source
+        assert not isinstance(found, bytes)
+        return found
+
+    @property
+    def longer_stem(self) -> Path:
+        """The stem with the recording's suffix in it, for one that clashes with another."""
+        if self.path is None:
+            return self.stem
+        return self.stem.with_name(self.path.name + (self.source.label if isinstance(self.source, Part) else ""))
+
+    def open(self) -> Path | Part | BinaryIO:
         """What the reader takes."""
-        return sys.stdin.buffer if self.path is None else self.path
+        return sys.stdin.buffer if self.source is None else self.source
 
 
-def find_recordings(given: Iterable[str]) -> Iterator[Found | AudioError | ManifestError]:
-    """Every recording in the order given, folders sorted; an error for each path that leads to none."""
+@dataclass(frozen=True)
+class PassedOver:
+    """How many files of a folder are not taken for recordings, by suffix; without hidden ones and recordings' texts."""
+
+    folder: Path
+    suffixes: Mapping[str, int]
+
+    def __str__(self) -> str:
+        ranked = sorted(self.suffixes.items(), key=lambda x: (-x[1], x[0]))
+        counts = ", ".join(f"{suffix or 'no suffix'} {count}" for suffix, count in ranked[:6])
+        more = " …" if len(ranked) > 6 else ""
+        return f"{self.folder}: passed over, as their suffixes are not those of recordings: {counts}{more}"
+
+
+def find_recordings(given: Iterable[str]) -> Iterator[Found | PassedOver | AudioError | ManifestError]:
+    """Every recording in the order given, folders sorted; an error for each path that leads to none.
+
+    Of each folder also which files were passed over, where there are any.
+    """
     for text in given:
         path = Path(text)
         if not text:
@@ -37,7 +72,7 @@ def find_recordings(given: Iterable[str]) -> Iterator[Found | AudioError | Manif
             yield Found("-", None, Path("stdin"))
         elif path.is_dir():
             yield from _folder(path)
-        elif path.suffix in MANIFESTS and path.is_file():
+        elif path.name.endswith(MANIFESTS) and path.is_file():
             yield from _manifest(path)
         elif path.exists():
             yield Found(text, path, Path(path.stem))
@@ -48,43 +83,60 @@ def find_recordings(given: Iterable[str]) -> Iterator[Found | AudioError | Manif
             yield AudioError(text, "there is no such file or folder")
 
 
-def _folder(folder: Path) -> Iterator[Found | AudioError]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+def _folder(folder: Path) -> Iterator[Found | PassedOver | AudioError]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+    if over := _passed_over(folder, files, paths):
+        yield PassedOver(folder, over)
     if not paths:
         yield AudioError(folder, "there is no recording in this folder; expected files such as .wav, .flac or .mp3")
     for path in paths:
         yield Found(str(path), path, path.relative_to(folder).with_suffix(""))
 
 
+def _passed_over(folder: Path, files: Iterable[Path], recordings: Iterable[Path]) -> Counter[str]:
+    """How many files of each suffix are no recordings, nor hidden, nor named as the text of a recording."""
+    names = {name for path in recordings for name in (path.stem, path.name)}
+    return Counter(
+        path.suffix.lower()
+        for path in files
+        if path.suffix.lower() not in AUDIO_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not (path.suffix.lower() in TEXTS and path.stem in names)
+    )
+
+
 def _manifest(manifest: Path) -> Iterator[Found | ManifestError]:
-    """Its lines; an error for each that names no recording, or a part of one."""
+    """Its lines; an error for each that names no recording."""
     try:
-        lines = manifest.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        yield ManifestError(manifest, f"expected JSONL in UTF-8: {error}")
-        return
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            name, offset = row["audio_filepath"], row.get("offset")
-            if not isinstance(name, str) or not Path(name).name:
-                raise ValueError(f"audio_filepath is {name!r}")
-            if offset:
-                raise ValueError("recordings are transcribed whole, and this is a part of one (offset)")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            yield ManifestError(f"{manifest}:{number}", f"expected a JSON object with audio_filepath: {error}")
-            continue
-        relative = Path(*(part for part in Path(name).parts if part not in ("/", "..", ".")))
-        yield Found(str(manifest.parent / name), manifest.parent / name, relative.with_suffix(""))
+        for where, line in numbered_lines(manifest):
+            yield _listed(manifest, where, line)
+    except ManifestError as error:
+        yield error
 
 
-def refuse_clashes(found: Iterable[Found]) -> None:
-    """Two recordings must not write the same output. Raises ConfigError before any work is done."""
-    seen: dict[Path, str] = {}
-    for recording in found:
-        if recording.stem in seen:
-            both = f"{seen[recording.stem]} and {recording.name}"
-            raise ConfigError("--out", f"{both} would both be written as {recording.stem}; transcribe them separately")
-        seen[recording.stem] = recording.name
+def _listed(manifest: Path, where: str, line: str) -> Found | ManifestError:
+    try:
+        row = parse_row(where, line)
+        name = text_of(row, "audio_filepath", where=where)
+        if not Path(name).name:
+            raise ManifestError(where, f"expected audio_filepath with the path of a recording, got {name!r}")
+        source = _whole_or_part(where, manifest.parent / name, row)
+    except ManifestError as error:
+        return error
+    label = source.label if isinstance(source, Part) else ""
+    stem = Path(*(part for part in Path(name).parts if part not in ("/", "..", "."))).with_suffix("")
+    return Found(f"{manifest.parent / name}{label}", source, stem.with_name(stem.name + label))
+
+
+def _whole_or_part(where: str, path: Path, row: Mapping[str, Any]) -> Path | Part:
+    """A part where there is an offset; a duration alone is that of the whole."""
+    if row.get("offset") is None:
+        return path
+    offset_s = seconds(row["offset"], where=where, name="offset")
+    if row.get("duration") is None:
+        return Part(path, offset_s) if offset_s else path
+    duration_s = seconds(row["duration"], where=where, name="duration")
+    if not duration_s:
+        raise ManifestError(where, "expected a part of a recording that lasts (duration), got 0 s")
+    return Part(path, offset_s, duration_s)

@@ -13,8 +13,10 @@ import typer
 
 from asr.errors import AsrError, ConfigError
 from asr.output.formats import FORMATS, parse_formats
+from pipelines.batch.ledger import written_before
+from pipelines.output_names import name_apart, told_apart
 from pipelines.progress import Progress
-from pipelines.sources import Found, find_recordings, refuse_clashes
+from pipelines.sources import Found, find_recordings
 
 if TYPE_CHECKING:
     from asr.decoding.words import Transcript
@@ -47,8 +49,8 @@ def transcribe(
     everything = list(find_recordings(paths))
     found = [x for x in everything if isinstance(x, Found)]
     failed = [x for x in everything if isinstance(x, AsrError)]
-    for error in failed:
-        print(f"asr: {printable(str(error))}", file=sys.stderr)
+    for said in (x for x in everything if not isinstance(x, Found)):
+        print(f"asr: {printable(str(said))}", file=sys.stderr)
     if not found:
         if not failed:
             print("asr: nothing to transcribe in " + ", ".join(paths), file=sys.stderr)
@@ -56,7 +58,7 @@ def transcribe(
     if out is not None:
         if out.exists() and not out.is_dir():
             raise ConfigError("--out", f"expected a folder, {out} is a file")
-        refuse_clashes(found)
+        found = _named_apart(found, out)
     if workers or address:
         if out is None:
             raise ConfigError("--workers", "a batch keeps its ledger in the output folder: add --out DIR")
@@ -78,6 +80,14 @@ def transcribe(
     raise typer.Exit(1 if failures else 0)
 
 
+def _named_apart(found: list[Found], out: Path) -> list[Found]:
+    """With names for their outputs of which no two are the same, those of earlier runs kept. Raises ConfigError."""
+    named = name_apart(found, written_before(out))
+    if said := told_apart(found, named):
+        print(f"asr: {printable(said)}", file=sys.stderr)
+    return named
+
+
 def _transcribe_all(recognizer: "Recognizer", found: list[Found], chosen: tuple[str, ...], out: Path | None) -> int:
     """Transcribe and write everything, of damaged recordings what could be read; how many failed."""
     failures, began, seconds = 0, time.perf_counter(), 0.0
@@ -89,6 +99,8 @@ def _transcribe_all(recognizer: "Recognizer", found: list[Found], chosen: tuple[
                 if result.heard is not None:
                     _write(recording, result.heard, chosen, out, alone=len(found) == 1)
             else:
+                for note in result.notes:
+                    progress.say(f"asr: {printable(f'{recording.name}: {note}')}")
                 failures += _write(recording, result, chosen, out, alone=len(found) == 1)
                 seconds += result.duration_s
             progress.advance(seconds)

@@ -11,7 +11,7 @@ import soundfile
 
 from asr.audio.reader import probe_duration, read_audio, read_blocks
 from asr.errors import AudioError
-from tests.recordings import RECORDINGS, tone
+from tests.recordings import RECORDINGS, speech, tone
 
 
 def encode(path: Path, codec: str, rate: int, seconds: float = 2.0) -> None:
@@ -76,6 +76,15 @@ def test_blocks_are_the_whole_however_long_they_are(tmp_path: Path, rate: int) -
         np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6)
         assert all(len(piece) for piece in pieces)
     assert abs(len(whole) - 48_000) <= 1
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.opus", "a.flac"])
+def test_blocks_of_coded_speech_are_the_whole_however_long_they_are(tmp_path: Path, name: str) -> None:
+    options = {"format": "OGG", "subtype": "OPUS"} if name == "a.opus" else {}
+    soundfile.write(tmp_path / name, speech(1, pause_s=0.5), 16_000, **options)
+    whole = np.concatenate(list(read_blocks(tmp_path / name, block_s=100.0)))
+    pieces = np.concatenate(list(read_blocks(tmp_path / name, block_s=0.1)))
+    np.testing.assert_allclose(pieces, whole, atol=1e-5)
 
 
 def test_a_path_its_bytes_and_a_pipe_give_the_same() -> None:

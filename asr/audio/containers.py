@@ -5,13 +5,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from asr.audio.mixing import Channels
 from asr.errors import AudioError
 
-Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
 
-
-def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tuple[Samples, int]]:
-    """Mono blocks of the first audio stream, with their rate in Hz. Raises AudioError."""
+def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tuple[Channels, int]]:
+    """Blocks (S, C) of the first audio stream, with their rate in Hz. Raises AudioError."""
     import av  # a third of a second: only for those who need it
 
     av.logging.set_level(av.logging.PANIC)
@@ -24,12 +23,16 @@ def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tupl
         if not container.streams.audio:
             raise AudioError(called, "expected a recording; this file has no audio stream")
         stream = container.streams.audio[0]
-        kept: list[Samples] = []
+        kept: list[Channels] = []
         seconds = 0.0
         try:
             for frame in container.decode(stream):
-                kept.append(_mono(frame))
-                seconds += len(kept[-1]) / frame.sample_rate
+                values = _channels(frame)
+                if kept and values.shape[1] != kept[-1].shape[1]:  # a broadcast may go from one channel to two
+                    yield np.concatenate(kept), frame.sample_rate
+                    kept = []
+                kept.append(values)
+                seconds += len(values) / frame.sample_rate
                 if sum(map(len, kept)) >= block_s * frame.sample_rate:
                     yield np.concatenate(kept), frame.sample_rate
                     kept = []
@@ -39,8 +42,8 @@ def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tupl
             yield np.concatenate(kept), stream.rate
 
 
-def _mono(frame: Any) -> Samples:
-    """One decoded frame, of any sample format and channel count, as (S,) float32 in [-1, 1]."""
+def _channels(frame: Any) -> Channels:
+    """One decoded frame, of any sample format and channel count, as (S, C) float32 in [-1, 1]."""
     values = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T
@@ -48,8 +51,8 @@ def _mono(frame: Any) -> Samples:
         values = (values.astype(np.float32) - 128) / 128
     elif values.dtype.kind == "i":
         values = values.astype(np.float32) / np.float32(2 ** (8 * values.dtype.itemsize - 1))
-    mixed: Samples = values.mean(axis=0, dtype=np.float32)
-    return mixed
+    channels: Channels = values.T.astype(np.float32)
+    return channels
 
 
 def _first_bytes(file: BinaryIO) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import soxr
 
+from asr.audio import mixing
+from asr.audio.mixing import Channels
 from asr.audio.reader import SAMPLE_RATE
 from asr.errors import AudioError
 
@@ -86,12 +88,12 @@ class _Opened:
             found = sounddevice.query_devices(device, "input")
             self.rate = float(found["default_samplerate"])
             self.name = str(found["name"])
-            block = int(self.rate / 20)
-            self.blocks: queue.Queue[Samples] = queue.Queue(int(QUEUED_S * 20))
+            block = mixing.piece_samples(self.rate)
+            self.blocks: queue.Queue[Channels] = queue.Queue(int(QUEUED_S * 20))
             self.overflows, self.dropped = 0, 0
-            channels = min(2, int(found["max_input_channels"]))
+            self.channels = min(2, int(found["max_input_channels"]))
             self._stream = sounddevice.InputStream(
-                samplerate=self.rate, device=device, channels=channels, blocksize=block, callback=self._heard
+                samplerate=self.rate, device=device, channels=self.channels, blocksize=block, callback=self._heard
             )
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError) as error:
@@ -103,7 +105,7 @@ class _Opened:
     def _heard(self, data: Any, _frames: int, _time: Any, status: Any) -> None:
         self.overflows += bool(status.input_overflow)
         try:
-            self.blocks.put_nowait(data.mean(axis=1, dtype=np.float32))
+            self.blocks.put_nowait(data.copy())
         except queue.Full:
             self.dropped += 1
 
@@ -133,13 +135,18 @@ def _blocks(opened: _Opened) -> Iterator[Samples | Notice]:
     """Until no callback comes for a while."""
     resample = soxr.ResampleStream(opened.rate, SAMPLE_RATE, 1, dtype="float32")
     watch, overflows, dropped, patience = Watch(), 0, 0, FIRST_S
+    mixed, turned = mixing.start(opened.channels), False
     while True:
         try:
             block, patience = opened.blocks.get(timeout=patience), SILENT_S
         except queue.Empty:
-            yield resample.resample_chunk(np.zeros(0, np.float32), last=True)
+            yield resample.resample_chunk(mixing.finish(mixed), last=True)
             return
-        yield from watch.judge(block, opened.rate)
+        mixed, mono = mixing.step(mixed, block, opened.rate)
+        if mixed.turned and not turned:
+            turned = True
+            yield Notice(f"{opened.name}: {mixing.OPPOSITE}")
+        yield from watch.judge(mono, opened.rate) if len(mono) else ()
         if opened.overflows > overflows:
             overflows = opened.overflows
             yield Notice("the sound system lost some samples: this machine is too busy")
@@ -148,7 +155,7 @@ def _blocks(opened: _Opened) -> Iterator[Samples | Notice]:
                 f"{(opened.dropped - dropped) / 20:.1f} s were dropped: recognition is slower than speech here"
             )
             dropped = opened.dropped
-        yield resample.resample_chunk(block)
+        yield resample.resample_chunk(mono)
 
 
 def _reopened(sounddevice: Any, device: int | str | None) -> _Opened:

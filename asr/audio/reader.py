@@ -2,14 +2,14 @@
 
 soundfile reads wav, flac, ogg, opus and mp3; what it does not know is given to PyAV (m4a, aac, wma, webm, mp4 and
 others). The content decides, not the name. A truncated or damaged recording gives the blocks before the damage, then
-AudioError.
+AudioError. Of a part of a recording only its own samples come, the same that the whole has there.
 """
 
 import io
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +18,8 @@ import soundfile
 import soxr
 
 from asr.audio.containers import read_container
+from asr.audio.mixing import Channels, mix
+from asr.audio.parts import Part
 from asr.audio.truncation import missing_end
 from asr.errors import AudioError
 
@@ -31,41 +33,75 @@ AUDIO_SUFFIXES = frozenset(
 )
 
 Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
-Source = Path | bytes | BinaryIO
+Source = Path | bytes | BinaryIO | Part
 
 
 def name_of(source: Source) -> str:
     """What a source is called where nobody gave it a name."""
+    if isinstance(source, Part):
+        return name_of(source.recording) + source.label
     return str(source) if isinstance(source, Path) else "audio bytes" if isinstance(source, bytes) else "stdin"
 
 
-def read_blocks(source: Source, *, name: str | None = None, block_s: float = 10.0) -> Iterator[Samples]:
+def read_blocks(
+    source: Source,
+    *,
+    name: str | None = None,
+    block_s: float = 10.0,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[Samples]:
     """Blocks of some `block_s` seconds, (S,) float32 at 16 kHz, none empty. Raises AudioError.
 
-    `source`: a path, the bytes of a file, or a binary stream (a pipe is spooled to disk first: formats need to seek).
+    `source`: a path, the bytes of a file, a binary stream (a pipe is spooled to disk first: formats need to seek), or a
+    part of a recording. `tell`: what a person should know of how it is read, in words.
     """
     called = name or name_of(source)
     try:
-        yield from _checked_blocks(source, called, block_s)
+        yield from _checked_blocks(source, called, block_s, tell)
     except OSError as error:  # the disk or the network under the file, not its content
         raise AudioError(called, f"cannot be read: {error.strerror or error}") from error
 
 
-def _checked_blocks(source: Source, called: str, block_s: float) -> Iterator[Samples]:
-    total = 0
-    with _seekable(source, called) as file:
-        for block in _resampled(_decoded(file, called, block_s)):
-            _check_values(block, called, total)
-            total += len(block)
-            if len(block):
-                yield block
-        if total == 0:
-            raise AudioError(called, "holds no samples; expected at least one")
+def _checked_blocks(source: Source, called: str, block_s: float, tell: Callable[[str], None]) -> Iterator[Samples]:
+    whole, first, last = _bounds(source, called)
+    skipped_s = max(0, first // SAMPLE_RATE - 1)  # on whole seconds both rates have a sample; one is there to settle in
+    place = skipped_s * SAMPLE_RATE
+    with _seekable(whole, called) as file:
+        for block in _resampled(mix(_decoded(file, called, block_s, skipped_s), tell)):
+            wanted = block[max(0, first - place) : None if last is None else max(0, last - place)]
+            _check_values(wanted, called, place)
+            place += len(block)
+            if len(wanted):
+                yield wanted
+            if last is not None and place >= last:
+                return
+        if place <= first:
+            raise AudioError(called, _nothing(first))
         missing = missing_end(file)
     if missing:
         raise AudioError(
-            called, f"truncated: {missing}; {total / SAMPLE_RATE:.1f} s could be read. Copy it again from its source"
+            called, f"truncated: {missing}; {place / SAMPLE_RATE:.1f} s could be read. Copy it again from its source"
         )
+    if last is not None and last - place > SAMPLE_RATE / 4:  # lists round their times
+        said, came = last / SAMPLE_RATE, place / SAMPLE_RATE
+        raise AudioError(called, f"expected a part that ends at {said:.1f} s; the recording ends at {came:.1f} s")
+
+
+def _bounds(source: Source, called: str) -> tuple[Path | bytes | BinaryIO, int, int | None]:
+    """The recording, the first of its samples to read, and the one after the last."""
+    if not isinstance(source, Part):
+        return source, 0, None
+    first, last = source.bounds(SAMPLE_RATE)
+    if first < 0 or (last is not None and last <= first):
+        said = f"offset {source.offset_s} s, duration {source.duration_s} s"
+        raise AudioError(called, f"expected a part that begins at 0 s or later and lasts, got {said}")
+    return source.recording, first, last
+
+
+def _nothing(first: int) -> str:
+    if not first:
+        return "holds no samples; expected at least one"
+    return f"ends before {first / SAMPLE_RATE:.1f} s, where the part begins; are its times in seconds?"
 
 
 def _check_values(block: Samples, called: str, total: int) -> None:
@@ -93,7 +129,7 @@ def probe_duration(path: Path) -> float | None:
         return None
 
 
-def _seekable(source: Source, called: str) -> BinaryIO:
+def _seekable(source: Path | bytes | BinaryIO, called: str) -> BinaryIO:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     if isinstance(source, Path):
@@ -114,27 +150,53 @@ def _seekable(source: Source, called: str) -> BinaryIO:
     return file
 
 
-def _decoded(file: BinaryIO, called: str, block_s: float) -> Iterator[tuple[Samples, int]]:
-    """Mono blocks with their rate in Hz."""
+class _InOrder(soundfile.SoundFile):  # type: ignore[misc]
+    """A file read from front to back. soundfile seeks after each read; in an mp3 that spoils what comes next."""
+
+    def seekable(self) -> bool:
+        """No, so it does not."""
+        return False
+
+
+def _decoded(file: BinaryIO, called: str, block_s: float, skipped_s: int) -> Iterator[tuple[Channels, int]]:
+    """Blocks (S, C) with their rate in Hz, without the first `skipped_s` seconds."""
     try:
-        sound = soundfile.SoundFile(file)
+        sound = _InOrder(file)
     except soundfile.LibsndfileError:
         file.seek(0)
-        yield from read_container(file, called, block_s)
+        yield from _without_first(skipped_s, read_container(file, called, block_s))
         return
     with sound:
-        frames = round(block_s * sound.samplerate)
-        read = 0
-        try:
-            while len(block := sound.read(frames, dtype="float32", always_2d=True)):
-                read += len(block)
-                yield block.mean(axis=1, dtype=np.float32), sound.samplerate
-        except soundfile.LibsndfileError as error:
-            raise AudioError(called, f"damaged or truncated after {read / sound.samplerate:.1f} s: {error}") from error
-        # A header may overstate by a codec's padding, never by a quarter of a second.
-        if 0 < sound.frames < sys.maxsize // 2 and sound.frames - read > sound.samplerate / 4:
-            said, came = sound.frames / sound.samplerate, read / sound.samplerate
-            raise AudioError(called, f"truncated: its header says {said:.1f} s, {came:.1f} s could be read")
+        if sound.format == "MP3":  # its frames build upon each other
+            yield from _without_first(skipped_s, _sound_blocks(sound, called, block_s, 0))
+        else:
+            yield from _sound_blocks(sound, called, block_s, skipped_s)
+
+
+def _sound_blocks(sound: _InOrder, called: str, block_s: float, begin_s: int) -> Iterator[tuple[Channels, int]]:
+    frames, read = round(block_s * sound.samplerate), min(begin_s * sound.samplerate, sound.frames)
+    try:
+        if read:
+            sound.seek(read)
+        while len(block := sound.read(frames, dtype="float32", always_2d=True)):
+            read += len(block)
+            yield block, sound.samplerate
+    except soundfile.LibsndfileError as error:
+        raise AudioError(called, f"damaged or truncated after {read / sound.samplerate:.1f} s: {error}") from error
+    # A header may overstate by a codec's padding, never by a quarter of a second.
+    if 0 < sound.frames < sys.maxsize // 2 and sound.frames - read > sound.samplerate / 4:
+        said, came = sound.frames / sound.samplerate, read / sound.samplerate
+        raise AudioError(called, f"truncated: its header says {said:.1f} s, {came:.1f} s could be read")
+
+
+def _without_first(seconds: int, blocks: Iterator[tuple[Channels, int]]) -> Iterator[tuple[Channels, int]]:
+    """The same sound that begins later. A container is decoded up to there: few of them can seek to a sample."""
+    dropped = 0
+    for block, rate in blocks:
+        rest = block[max(0, seconds * rate - dropped) :]
+        dropped += len(block) - len(rest)
+        if len(rest):
+            yield rest, rate
 
 
 def _resampled(blocks: Iterator[tuple[Samples, int]]) -> Iterator[Samples]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from asr.audio.reader import probe_duration
+from asr.data.lines import numbered_lines, numbered_rows, read_text, seconds
 from asr.decoding.words import Alternative, Word
 from asr.errors import ManifestError
 from asr.evaluation.answers import Answer
-from asr.evaluation.datasets.lines import numbered_lines, numbered_rows, read_text, seconds
 from asr.evaluation.datasets.reference import Dataset, Problem, Reference
 
 ID_KEYS = ("id", "utt_id", "utterance_id", "audio_filepath", "audio", "path", "file", "name")
@@ -158,6 +158,9 @@ def _by_name(hypotheses: Iterable[Hypothesis]) -> tuple[dict[str, Hypothesis], l
 def _names_of(reference: Reference) -> Iterator[str]:
     yield reference.id
     if isinstance(reference.audio, Path):
+        if reference.part is not None:  # as `asr transcribe` names it
+            yield f"{reference.audio}{reference.part.label}"
+            yield f"{reference.audio.stem}{reference.part.label}"
         yield str(reference.audio)
     yield _stem(reference.id)
     if isinstance(reference.audio, Path):

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from asr.data.lines import read_text
 from asr.errors import ConfigError, ManifestError
 from asr.evaluation.answers import Answer, answer_from_json, answer_to_json
 from asr.evaluation.calibration import calibrate, judged_words
-from asr.evaluation.datasets.lines import read_text
 from asr.evaluation.datasets.reference import Problem
 from asr.evaluation.groups import group_scores
 from asr.evaluation.normalise import NORMALISERS, Rule, choose_normaliser

@@ -71,11 +71,7 @@ def samples_of(reference: Reference) -> Samples:
     """(S,) float32 at 16 kHz of the reference's own stretch. Raises AudioError."""
     assert reference.audio is not None
     samples = _read(reference.audio, reference.id)
-    if reference.offset_s is None:
-        return samples
-    first = round(reference.offset_s * SAMPLE_RATE)
-    last = len(samples) if reference.duration_s is None else first + round(reference.duration_s * SAMPLE_RATE)
-    return samples[first:last]
+    return samples if reference.part is None else samples[slice(*reference.part.bounds(SAMPLE_RATE))]
 
 
 @lru_cache(maxsize=1)  # the cuts of one recording mostly follow each other

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from asr import cutting
-from asr.audio.reader import SAMPLE_RATE, read_blocks
+from asr.audio.reader import SAMPLE_RATE, Source, read_blocks
 from asr.cutting import Cut
 from asr.decoding.alignment import AlignedToken, align, aligned_words
 from asr.decoding.words import Transcript, Utterance, Word
@@ -15,7 +15,7 @@ from asr.errors import AlignmentError, ConfigError
 from asr.evaluation.frames import Frames
 from asr.evaluation.word_presence import SpelledWord, WordJudge
 from asr.model.units import BLANK, Units
-from asr.recognizer import Recognizer, Source
+from asr.recognizer import Recognizer
 
 MISSING = 0.9  # a word that fits better than fewer of its rivals than this is probably not there
 _SILENCE = -30.0  # log-probability of anything but a blank where no speech is

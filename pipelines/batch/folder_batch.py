@@ -3,8 +3,10 @@
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from asr.audio.parts import Part
 from asr.decoding.words import Transcript
 from asr.errors import AsrError, ConfigError
 from asr.output.formats import FORMATS
@@ -97,7 +99,9 @@ class _Batch:
     def _job(self, stem: str) -> Job:
         recording = self._found[stem]
         assert recording.path is not None
-        return Job(recording.name, recording.path.absolute())  # a worker stands in another folder
+        path = recording.path.absolute()  # a worker stands in another folder
+        part = replace(recording.source, recording=path) if isinstance(recording.source, Part) else None
+        return Job(recording.name, path, part)
 
     def _keep(self, ledger: Ledger, stem: str, outcome: Outcome) -> None:
         if not isinstance(outcome, Heard):
@@ -106,6 +110,8 @@ class _Batch:
                 self._write(stem, outcome.heard)
             ledger.fail(stem, outcome.code, outcome.message, quarantine=outcome.quarantine)
             return
+        for note in outcome.transcript.notes:
+            print(f"asr: {self._found[stem].name}: {note}", file=sys.stderr)
         self._write(stem, outcome.transcript)
         ledger.done(stem, audio_hash=outcome.audio_hash, seconds=outcome.transcript.duration_s)
 

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -109,6 +110,20 @@ class Ledger:
         """It gave no transcript, and why."""
         state = "quarantined" if quarantine else "failed"
         self._rows.execute("UPDATE files SET state=?, code=?, message=? WHERE stem=?", (state, code, message, stem))
+
+
+def written_before(folder: Path) -> dict[str, str]:
+    """Stem -> suffix of the recording that is, or is to be, written under it, as the folder's ledger says; {} without.
+
+    Raises ConfigError where that cannot be read.
+    """
+    if not (folder / NAME).is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(folder / NAME)) as rows:
+            return {stem: Path(path).suffix for stem, path in rows.execute("SELECT stem, path FROM files")}
+    except sqlite3.Error as error:
+        raise ConfigError("--out", f"{folder / NAME} cannot be read as a ledger: {error}; move it away") from error
 
 
 def hash_file(path: Path) -> str:

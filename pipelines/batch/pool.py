@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from asr.audio.parts import Part
 from asr.decoding.words import Transcript
 from asr.errors import AsrError, OverloadedError
 from pipelines.batch.ledger import hash_file
@@ -45,10 +46,11 @@ Task = TypeVar("Task", bound=Named)
 
 @dataclass(frozen=True)
 class Job:
-    """A recording; `path` is read by the worker, so on a cluster all nodes must see it."""
+    """A recording or a part of one; it is read by the worker, so on a cluster all nodes must see it."""
 
     name: str
     path: Path
+    part: Part | None = None  # of the recording at `path`; None: all of it
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Worker(Holder):
 
     def transcribe(self, job: Job) -> Outcome:
         """A recording's transcript, or why there is none."""
-        [result] = self.recognizer.transcribe_many([(job.name, job.path)])
+        [result] = self.recognizer.transcribe_many([(job.name, job.part or job.path)])
         if isinstance(result, AsrError):
             return Failed(result.code, str(result), heard=result.heard)
         return Heard(result, hash_file(job.path))

@@ -108,3 +108,21 @@ def test_zeros_and_clipping_are_said_once_and_good_sound_is_not() -> None:
 def test_only_devices_that_record_are_listed() -> None:
     [line] = list_devices(FakeSound([]))
     assert line == "*   0  Fake  (2 channels, 48000 Hz)"
+
+
+class Balanced(FakeSound):
+    """A balanced plug in a stereo input: the right channel is the left one turned round."""
+
+    def InputStream(self, *, callback: Callable[..., None], **options: Any) -> Any:  # noqa: N802
+        def turned(block: np.ndarray, *rest: Any) -> None:
+            callback(block * np.array([1, -1], np.float32), *rest)
+
+        return super().InputStream(callback=turned, **options)
+
+
+def test_a_microphone_with_channels_in_opposite_phase_is_heard_and_it_is_said_once() -> None:
+    samples, notices = heard(Balanced([tone(2.0, 48_000)]), 1)
+    expected, _ = heard(FakeSound([tone(2.0, 48_000)]), 1)
+    np.testing.assert_allclose(samples, expected, atol=1e-6)
+    assert sum("opposite phase" in x for x in notices) == 1
+    assert not any("zeros" in x for x in notices)

@@ -5,10 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
+from asr.audio.parts import Part
+from asr.evaluation.datasets import read_datasets
+from asr.evaluation.hypotheses import answer_with_hypotheses, read_hypotheses
+from asr.output.formats import FORMATS
 from asr.recognizer import MODELS, Recognizer
+from pipelines.batch.pool import Heard, Job, PoolConfig, Worker
 from tests.pipelines.bundles import save_nonsense
 from tests.recordings import AUDIO, RECORDINGS, speech, tone
 from tests.test_reader import cut, encode
@@ -34,7 +40,6 @@ def mixed(tmp_path: Path) -> Path:
     samples, _ = soundfile.read(RECORDINGS[0], dtype="float32")
     shutil.copy(RECORDINGS[0], folder / "good.opus")
     shutil.copy(RECORDINGS[1], folder / "deep" / "good.opus")
-    import numpy as np
     import soxr
 
     soundfile.write(folder / "telephone.mp3", np.stack([soxr.resample(samples, 16_000, 8_000)] * 2, 1), 8_000)
@@ -110,13 +115,66 @@ def test_an_output_folder_that_is_a_file_is_misuse(tmp_path: Path, model: Path) 
     assert (done.returncode, "is a file" in done.stderr) == (2, True)
 
 
-def test_two_recordings_that_would_write_the_same_output_are_refused(tmp_path: Path, model: Path) -> None:
-    for suffix in (".wav", ".flac"):
-        soundfile.write(tmp_path / f"same{suffix}", tone(1.0), 16_000)
-    done = asr("transcribe", tmp_path, "--out", tmp_path / "out", model=model)
-    assert done.returncode == 2
-    assert "both be written" in done.stderr
-    assert not (tmp_path / "out").exists()
+def test_two_recordings_that_differ_in_their_suffix_alone_are_written_with_it(tmp_path: Path, model: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    samples, _ = soundfile.read(RECORDINGS[0], dtype="float32")
+    for name in ("same.wav", "other.wav"):
+        soundfile.write(folder / name, samples, 16_000)
+    assert asr("transcribe", folder, "--out", out, model=model).returncode == 0
+    first = (out / "same.txt").read_text()
+    soundfile.write(folder / "same.flac", samples[: len(samples) // 2], 16_000)
+    (folder / "minutes.docx").touch()
+    done = asr("transcribe", folder, "--out", out, "--format", "txt,json", model=model)
+    assert done.returncode == 0
+    assert "same.flac, same.wav" in done.stderr
+    assert done.stderr.count(".docx 1") == 1
+    names = [f"{stem}.{kind}" for stem in ("other", "same.flac", "same.wav") for kind in ("json", "txt")]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*names, "same.txt"])
+    assert (out / "same.txt").read_text() == (out / "same.wav.txt").read_text() == first
+
+
+def test_parts_of_a_recording_are_transcribed_alone_and_timed_in_the_whole(tmp_path: Path, model: Path) -> None:
+    both = speech(2)
+    lasts = [soundfile.info(path).duration for path in RECORDINGS[:2]]
+    second_s = lasts[0] + 1.0
+    soundfile.write(tmp_path / "a.wav", both, 16_000)
+    places = zip((0.0, second_s), lasts, strict=True)
+    rows = [{"audio_filepath": "a.wav", "text": "w", "offset": x, "duration": y} for x, y in places]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "out"
+    assert asr("transcribe", tmp_path / "m.jsonl", "--out", out, "--format", "json", model=model).returncode == 0
+    ends = [round(1000 * x) for x in (lasts[0], second_s, second_s + lasts[1])]
+    names = [f"a@0-{ends[0]}", f"a@{ends[1]}-{ends[2]}"]
+    assert sorted(path.stem for path in out.iterdir()) == sorted(names)
+    heard = [json.loads((out / f"{name}.json").read_text()) for name in names]
+    recognizer = Recognizer.load(model)
+    for found, path, start_s in zip(heard, RECORDINGS, (0.0, second_s), strict=False):
+        soundfile.write(tmp_path / "alone.wav", soundfile.read(path, dtype="float32")[0], 16_000)
+        alone = recognizer.transcribe(tmp_path / "alone.wav")
+        assert found["text"] == alone.text != ""
+        starts = [utterance["start_s"] for utterance in found["utterances"]]
+        assert starts == pytest.approx([x.start_s + start_s for x in alone.utterances], abs=0.002)
+    job = Job("a part", tmp_path / "a.wav", Part(tmp_path / "a.wav", second_s, lasts[1]))
+    of_worker = Worker(PoolConfig(1, str(model))).transcribe(job)
+    assert isinstance(of_worker, Heard)
+    assert json.loads(FORMATS["json"](of_worker.transcript)) == heard[1] | {"name": "a part"}
+    [dataset] = read_datasets(tmp_path / "m.jsonl")
+    answers, problems = answer_with_hypotheses([dataset], read_hypotheses(out), where=str(out))
+    assert [answer.hypothesis for answer in answers] == [found["text"] for found in heard]
+    assert problems == []
+
+
+def test_a_recording_in_opposite_phase_is_heard_and_named(tmp_path: Path, model: Path) -> None:
+    samples, _ = soundfile.read(RECORDINGS[0], dtype="float32")
+    soundfile.write(tmp_path / "mono.wav", samples, 16_000)
+    soundfile.write(tmp_path / "stereo.wav", np.stack([samples, -samples], 1), 16_000)
+    done = asr("transcribe", tmp_path, model=model)
+    assert done.returncode == 0
+    mono, stereo = (line.split("\t")[1] for line in done.stdout.splitlines())
+    assert mono == stereo != ""
+    said = [line for line in done.stderr.splitlines() if "opposite phase" in line]
+    assert [line.startswith(f"asr: {tmp_path / 'stereo.wav'}: ") for line in said] == [True]
 
 
 def test_one_after_another_side_by_side_and_alone_give_the_same(model: Path, tmp_path: Path) -> None:
@@ -159,7 +217,7 @@ def test_odd_names_cost_nobody_else_a_word(tmp_path: Path, model: Path) -> None:
 def test_a_line_that_names_no_recording_costs_only_itself(tmp_path: Path, model: Path) -> None:
     shutil.copy(RECORDINGS[0], tmp_path / "a.opus")
     lines = ["\ufeff" + json.dumps({"audio_filepath": "a.opus", "text": "x \u2028 y"}, ensure_ascii=False)]
-    lines += ["{", "[]", '{"audio_filepath": 5}', '{"audio_filepath": ""}', '{"audio_filepath": "a.opus", "offset": 1}']
+    lines += ["{", "[]", '{"audio_filepath": 5}', '{"audio_filepath": ""}', '{"audio_filepath": "a", "offset": "x"}']
     (tmp_path / "list.jsonl").write_text("\n".join(lines), encoding="utf-8")
     done = asr("transcribe", tmp_path / "list.jsonl", model=model)
     assert done.returncode == 1

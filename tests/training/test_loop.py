@@ -219,7 +219,7 @@ def test_the_rate_warms_up_stays_and_falls_to_nothing() -> None:
     [
         ("", "empty"),
         ('{"audio_filepath": "a.wav"\n', r":1: expected a JSON object"),
-        ('{"audio_filepath": "a.wav", "duration": 1}\n', r":1: the key 'text' is missing"),
+        ('{"audio_filepath": "a.wav", "duration": 1}\n', r":1: expected the key 'text'"),
         ('{"audio_filepath": "a.wav", "duration": 1, "offset": 2, "text": ""}\n', ":1.*part of one"),
         (
             '{"audio_filepath": "a", "duration": 1, "text": ""}\n{"audio_filepath": "a", "duration": "?", "text": ""}',

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from asr.data.lines import read_text, text_lines
 from asr.errors import ManifestError
-from asr.evaluation.datasets.lines import read_text
 from asr.evaluation.datasets.reference import AUDIO_SUFFIXES, Reference
 
 TEXT_SUFFIXES = (".txt", ".srt", ".vtt")
@@ -52,7 +52,7 @@ def read_subtitles(path: Path) -> list[tuple[float, float, str]]:
     """(start, end, text) of each subtitle of an SRT or WebVTT file; seconds. Raises ManifestError naming the line."""
     cues: list[tuple[float, float, list[str]]] = []
     inside = False
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(text_lines(path), 1):
         if "-->" in line:
             cues.append((*_times(line, f"{path}:{number}"), []))
             inside = True

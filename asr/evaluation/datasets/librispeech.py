@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from asr.data.lines import numbered_lines
 from asr.errors import ManifestError
-from asr.evaluation.datasets.lines import numbered_lines
 from asr.evaluation.datasets.reference import AUDIO_SUFFIXES, Reference
 
 

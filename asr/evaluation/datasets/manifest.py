@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from asr.data.lines import numbered_rows, seconds, text_of
 from asr.errors import ManifestError
-from asr.evaluation.datasets.lines import numbered_rows, seconds, text_of
 from asr.evaluation.datasets.reference import Reference, with_text_tags
 
 OWN_KEYS = frozenset({"audio_filepath", "duration", "offset", "text", "id", "utt_id"})

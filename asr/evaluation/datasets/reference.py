@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from asr.audio.parts import Part
 from asr.audio.reader import AUDIO_SUFFIXES as READABLE
 from asr.errors import ManifestError
 
@@ -36,7 +37,14 @@ class Reference:
     @property
     def is_cut(self) -> bool:
         """Whether this is a part of a longer recording."""
-        return self.offset_s is not None
+        return self.part is not None
+
+    @property
+    def part(self) -> Part | None:
+        """The part of a longer recording that this is; None: it is whole, or not known as sound."""
+        if self.audio is None or self.offset_s is None:
+            return None
+        return Part(self.audio, self.offset_s, self.duration_s)
 
     @property
     def speaker_known(self) -> bool:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from asr.data.lines import numbered_lines, seconds
 from asr.errors import ManifestError
-from asr.evaluation.datasets.lines import numbered_lines, seconds
 from asr.evaluation.datasets.reference import AUDIO_SUFFIXES, Reference
 
 IGNORED = "ignore_time_segment_in_scoring"

@@ -2,11 +2,12 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from asr.data.lines import numbered_lines, read_text, seconds, text_lines
 from asr.errors import ManifestError
-from asr.evaluation.datasets.lines import numbered_lines, read_text, seconds
 from asr.evaluation.datasets.reference import Reference, with_text_tags
 
 AUDIO_COLUMNS = (
@@ -58,7 +59,7 @@ def read_ljspeech(path: Path) -> Iterator[Reference]:
 
 def columns_of(path: Path) -> list[str]:
     """The names in the first line of a CSV or TSV, in lower case."""
-    first = read_text(path).splitlines()[:1]
+    first = itertools.islice(text_lines(path), 1)
     return [name.strip().lower() for name in next(csv.reader(first, delimiter=_delimiter(path)), [])]
 
 

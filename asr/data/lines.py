@@ -1,6 +1,7 @@
-"""Text files line by line, with errors that name the line."""
+"""Text files line by line, with errors that name the line. All that read manifests read them through this."""
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,10 +25,18 @@ def read_text(path: Path) -> str:
         raise ManifestError(f"{path}:{line}", f"expected text in UTF-8: {error.reason}; convert the file") from error
 
 
+def text_lines(path: Path) -> Iterator[str]:
+    """All lines, without their ends. Raises ManifestError.
+
+    A line ends with a line feed, a carriage return or both; what else Unicode counts as an end of line (U+2028, form
+    feed) may stand inside a text.
+    """
+    return (line.removesuffix("\n") for line in io.StringIO(read_text(path), newline=None))
+
+
 def numbered_lines(path: Path, *, comment: str | None = None) -> Iterator[tuple[str, str]]:
     """(where, line) of every line that is not blank; where is "file:number" for messages."""
-    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")  # others may stand inside a text
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text_lines(path), 1):
         if line.strip() and not (comment and line.startswith(comment)):
             yield f"{path}:{number}", line
 
@@ -35,13 +44,18 @@ def numbered_lines(path: Path, *, comment: str | None = None) -> Iterator[tuple[
 def numbered_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(where, object) of every line of a JSONL file. Raises ManifestError where a line is not a JSON object."""
     for where, line in numbered_lines(path):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ManifestError(where, f"expected a JSON object: {error}") from None
-        if not isinstance(row, dict):
-            raise ManifestError(where, f"expected a JSON object with keys, got {line[:60]!r}")
-        yield where, row
+        yield where, parse_row(where, line)
+
+
+def parse_row(where: str, line: str) -> dict[str, Any]:
+    """The object that a line of a JSONL file is, for those who go on after a bad line. Raises ManifestError."""
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ManifestError(where, f"expected a JSON object: {error}") from None
+    if not isinstance(row, dict):
+        raise ManifestError(where, f"expected a JSON object with keys, got {line[:60]!r}")
+    return row
 
 
 def seconds(value: object, *, where: str, name: str) -> float:
