@@ -95,7 +95,7 @@ def test_a_file_stdin_a_glob_and_a_manifest_give_the_same_words(model: Path) -> 
         (["no_match_*.wav"], 2, "no file matches"),
         ([str(AUDIO), "--format", "docx"], 2, "expected some of"),
         ([str(AUDIO), "--format", "txt,srt"], 2, "need a folder"),
-        ([str(AUDIO), "--model", "gigantic"], 1, "expected a model's folder"),
+        ([str(AUDIO), "--model", "gigantic"], 2, "expected a model's folder"),
         ([str(AUDIO), "--device", "abacus"], 2, "expected auto, cpu, cuda or mps"),
         ([str(AUDIO), "--precision", "int3"], 2, "expected auto, fp32, bf16 or int8"),
         ([], 2, "Missing argument"),
