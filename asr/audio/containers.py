@@ -41,7 +41,7 @@ def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tupl
 
 def _mono(frame: Any) -> Samples:
     """One decoded frame, of any sample format and channel count, as (S,) float32 in [-1, 1]."""
-    values = frame.to_ndarray()
+    values = _values(frame)
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T
     if values.dtype == np.uint8:
@@ -50,6 +50,15 @@ def _mono(frame: Any) -> Samples:
         values = values.astype(np.float32) / np.float32(2 ** (8 * values.dtype.itemsize - 1))
     mixed: Samples = values.mean(axis=0, dtype=np.float32)
     return mixed
+
+
+def _values(frame: Any) -> np.ndarray[Any, Any]:
+    """Its numbers as they came, a row a plane. PyAV gives no array of 64-bit integers, so they are taken from there."""
+    if frame.format.name not in ("s64", "s64p"):
+        values: np.ndarray[Any, Any] = frame.to_ndarray()
+        return values
+    count = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
+    return np.stack([np.frombuffer(plane, np.int64, count) for plane in frame.planes])
 
 
 def _first_bytes(file: BinaryIO) -> str:
