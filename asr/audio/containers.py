@@ -16,7 +16,7 @@ def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tupl
 
     av.logging.set_level(av.logging.PANIC)
     try:
-        container = av.open(file, mode="r")
+        container = av.open(file, mode="r", metadata_errors="ignore")  # a title in Latin-1 spoils no sound
     except (av.FFmpegError, ValueError) as error:
         found = _first_bytes(file)
         raise AudioError(called, f"expected a recording in a known format, found {found}") from error
