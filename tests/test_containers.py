@@ -4,7 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from asr.audio.reader import read_audio
+from asr.audio.reader import read_audio, read_blocks
+from asr.errors import AudioError
 from tests.recordings import tone
 
 
@@ -45,3 +46,45 @@ def test_a_title_that_is_no_utf8_changes_nothing(container_format: str, codec: s
     latin = file.replace("Café!".encode(), "Café! ".encode("latin-1"))
     assert latin != file
     np.testing.assert_array_equal(read_audio(latin), read_audio(file))
+
+
+JOINED = {  # an ADTS stream has no header but its frames': a second may follow the first
+    "44.1 kHz": encoded("adts", "aac", 44_100, channels=tone(1.0, 44_100, hz=500)[None]),
+    "16 kHz": encoded("adts", "aac", 16_000, channels=tone(1.0, 16_000, hz=1000)[None]),
+    "8 kHz": encoded("adts", "aac", 8000, channels=tone(1.0, 8000, hz=300)[None]),
+    "stereo": encoded("adts", "aac", 16_000, channels=np.tile(tone(1.0, 16_000, hz=700), (2, 1))),
+}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("44.1 kHz", "16 kHz"),
+        ("16 kHz", "44.1 kHz"),
+        ("44.1 kHz", "8 kHz", "16 kHz", "44.1 kHz"),
+        ("16 kHz", "stereo"),
+        ("stereo", "16 kHz"),
+        ("stereo", "44.1 kHz", "stereo"),
+    ],
+    ids=", ".join,
+)
+def test_joined_recordings_of_other_rates_or_channel_counts_are_what_each_is_alone(names: tuple[str, ...]) -> None:
+    file = b"".join(JOINED[name] for name in names)
+    whole = read_audio(file)
+    for block_s in (0.013, 0.5, 100.0):
+        np.testing.assert_allclose(np.concatenate(list(read_blocks(file, block_s=block_s))), whole, atol=1e-6)
+    alone = np.concatenate([read_audio(JOINED[name]) for name in names])
+    assert len(whole) == len(alone)
+    np.testing.assert_allclose(whole, alone, atol=0.02)  # the codec blends a little where they meet
+
+
+def test_all_that_could_be_decoded_comes_before_the_damage_however_long_the_blocks_are() -> None:
+    file = encoded("adts", "aac", 16_000, channels=tone(3.0)[None])
+    whole, lengths = read_audio(file), set()
+    for block_s in (0.1, 1.0, 100.0):
+        blocks = []
+        with pytest.raises(AudioError, match="damaged or truncated after 2"):
+            blocks.extend(read_blocks(file[: len(file) * 3 // 4], block_s=block_s))
+        lengths.add(len(np.concatenate(blocks)))
+        np.testing.assert_array_equal(np.concatenate(blocks), whole[: len(np.concatenate(blocks))])
+    assert len(lengths) == 1

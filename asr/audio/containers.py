@@ -23,20 +23,32 @@ def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tupl
     with container:
         if not container.streams.audio:
             raise AudioError(called, "expected a recording; this file has no audio stream")
-        stream = container.streams.audio[0]
-        kept: list[Samples] = []
-        seconds = 0.0
-        try:
-            for frame in container.decode(stream):
-                kept.append(_mono(frame))
-                seconds += len(kept[-1]) / frame.sample_rate
-                if sum(map(len, kept)) >= block_s * frame.sample_rate:
-                    yield np.concatenate(kept), frame.sample_rate
-                    kept = []
-        except av.FFmpegError as error:
-            raise AudioError(called, f"damaged or truncated after {seconds:.1f} s: {error.strerror}") from error
-        if kept:
-            yield np.concatenate(kept), stream.rate
+        yield from _blocks(container.decode(container.streams.audio[0]), called, block_s)
+
+
+def _blocks(frames: Iterator[Any], called: str, block_s: float) -> Iterator[tuple[Samples, int]]:
+    """Decoded frames joined to blocks, each of one rate: it changes where two recordings were joined.
+
+    Raises AudioError where no more can be decoded, after what could.
+    """
+    import av
+
+    kept: list[Samples] = []
+    rate, seconds, damage = 0, 0.0, None
+    try:
+        for frame in frames:
+            if kept and (frame.sample_rate != rate or sum(map(len, kept)) >= block_s * rate):
+                yield np.concatenate(kept), rate
+                kept = []
+            rate = frame.sample_rate
+            kept.append(_mono(frame))
+            seconds += len(kept[-1]) / rate
+    except av.FFmpegError as error:
+        damage = error
+    if kept:
+        yield np.concatenate(kept), rate
+    if damage is not None:
+        raise AudioError(called, f"damaged or truncated after {seconds:.1f} s: {damage.strerror}") from damage
 
 
 def _mono(frame: Any) -> Samples:

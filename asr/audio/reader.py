@@ -6,10 +6,12 @@ AudioError.
 """
 
 import io
+import itertools
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -138,13 +140,12 @@ def _decoded(file: BinaryIO, called: str, block_s: float) -> Iterator[tuple[Samp
 
 
 def _resampled(blocks: Iterator[tuple[Samples, int]]) -> Iterator[Samples]:
-    """To 16 kHz, as if the recording were one piece."""
-    stream: soxr.ResampleStream | None = None
-    for block, rate in blocks:
+    """To 16 kHz, each stretch of one rate as if it were one piece."""
+    for rate, stretch in itertools.groupby(blocks, key=itemgetter(1)):
         if rate == SAMPLE_RATE:
-            yield block
+            yield from (block for block, _ in stretch)
             continue
-        stream = stream or soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
-        yield stream.resample_chunk(block)
-    if stream is not None:
+        stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+        for block, _ in stretch:
+            yield stream.resample_chunk(block)
         yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
