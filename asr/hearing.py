@@ -6,14 +6,17 @@ depend on them. The second half, `asr.live`, turns what was heard into words; th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from asr import cutting
 from asr.audio.reader import LOUDEST
 from asr.cutting import Cut, CutterState
+from asr.errors import AudioError
 from asr.features import spectral
 from asr.features.spectral import FeatureConfig, FramerState
 from asr.segments import SegmentConfig, Span
@@ -68,14 +71,17 @@ def start() -> HearingState:
 def step_many(
     features: FeatureConfig,
     segments: SegmentConfig,
-    streams: Sequence[tuple[HearingState, Samples]],
+    streams: Sequence[tuple[HearingState, ArrayLike]],
     *,
     ahead_s: float = AHEAD_S,
 ) -> list[Hearing]:
-    """Take each stream's (S,) float32 at 16 kHz, S may be 0; give its whole blocks, the detector over all together.
+    """Take each stream's (S,) floats at 16 kHz, S may be 0; give its whole blocks, the detector over all together.
 
-    A sample that is no number is silence, one far beyond full scale is held there: what a driver's hiccup says must not
-    stay in a recurrent state for ever.
+    Floats of any width are taken as float32, and lists and CPU tensors as arrays. Whole numbers are not: whether 1 is
+    full scale or 1/32768 of it cannot be told. A sample that is no number is silence, one far beyond full scale is held
+    there: what a driver's hiccup says must not stay in a recurrent state for ever.
+
+    Raises AudioError for whole numbers and for what is not one row of numbers.
     """
     states = [replace(state, tail=np.concatenate([state.tail, _sane(samples)])) for state, samples in streams]
     heard: list[list[Heard]] = [[] for _ in states]
@@ -89,10 +95,25 @@ def step_many(
     return [(replace(state, tail=state.tail.copy()), blocks) for state, blocks in zip(states, heard, strict=True)]
 
 
-def _sane(samples: Samples) -> Samples:
-    if np.abs(samples).max(initial=0.0) <= LOUDEST:
-        return samples
-    return np.clip(np.nan_to_num(samples), -LOUDEST, LOUDEST)
+def _sane(samples: ArrayLike) -> Samples:
+    values = _floats(samples)
+    if not np.abs(values).max(initial=0.0) <= LOUDEST:  # or it is no number
+        values = np.clip(np.nan_to_num(values), -LOUDEST, LOUDEST)
+    return values.astype(np.float32, copy=False)
+
+
+def _floats(samples: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.floating[Any]]]:
+    expected = "expected floats within -1 to 1, one channel, shape (S,), at 16 kHz"
+    try:
+        values = np.asarray(samples)
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of unlike length; tensors of a GPU or of a gradient
+        raise AudioError("pushed samples", f"{expected}; got a {type(samples).__name__}: {error}") from error
+    if values.ndim != 1:
+        raise AudioError("pushed samples", f"{expected}; got shape {values.shape}: push one channel, or their mean")
+    if values.dtype.kind != "f":
+        advice = "divide whole numbers by full scale (32768 for int16)"
+        raise AudioError("pushed samples", f"{expected}; got {values.dtype}: {advice}")
+    return values
 
 
 def finish(segments: SegmentConfig, state: HearingState) -> Heard:

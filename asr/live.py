@@ -10,6 +10,8 @@ was in vain, else the final is there when the end is decided. The first half of 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from numpy.typing import ArrayLike
+
 from asr import hearing
 from asr.decoding.partials import Growing, Partials
 from asr.decoding.words import Utterance
@@ -17,7 +19,7 @@ from asr.events import Event, Final, Partial
 from asr.features.spectral import FeatureConfig
 from asr.finals import Finals
 from asr.hearing import BLOCK as BLOCK  # the grid of blocks, for those who look at a stream from outside
-from asr.hearing import Heard, HearingState, Samples
+from asr.hearing import Heard, HearingState
 from asr.model import latency
 from asr.model.acoustic import AcousticModel
 from asr.model.latency import LatencyConfig, LatencyState
@@ -86,8 +88,8 @@ def start(stream: str = "") -> LiveState:
     return LiveState(hearing.start(), ReadingState(stream))
 
 
-def step(setup: LiveSetup, state: LiveState, samples: Samples) -> Step:
-    """Take (S,) float32 at 16 kHz, S may be 0; give what there is to say."""
+def step(setup: LiveSetup, state: LiveState, samples: ArrayLike) -> Step:
+    """Take (S,) floats at 16 kHz, S may be 0; give what there is to say. Raises AudioError as `hearing.step_many`."""
     return step_many(setup, [(state, samples)])[0]
 
 
@@ -96,7 +98,7 @@ def finish(setup: LiveSetup, state: LiveState) -> list[Event]:
     return read_many(setup, [(state.reading, [hearing.finish(setup.segments, state.hearing)])])[0][1]
 
 
-def step_many(setup: LiveSetup, streams: Sequence[tuple[LiveState, Samples]]) -> list[Step]:
+def step_many(setup: LiveSetup, streams: Sequence[tuple[LiveState, ArrayLike]]) -> list[Step]:
     """`step` of many streams, the network's windows of all of them together; each stream gets what it gets alone."""
     given = [(state.hearing, samples) for state, samples in streams]
     listened = hearing.step_many(setup.features, setup.segments, given, ahead_s=setup.ahead_s)
@@ -181,8 +183,11 @@ class Live:
     def __init__(self, setup: LiveSetup, stream: str = "") -> None:
         self._setup, self.state = setup, start(stream)
 
-    def push(self, samples: Samples) -> list[Event]:
-        """(S,) float32 at 16 kHz -> what there is to say now."""
+    def push(self, samples: ArrayLike) -> list[Event]:
+        """(S,) floats at 16 kHz, within -1 to 1, as an array, list or CPU tensor -> what there is to say now.
+
+        Raises AudioError for whole numbers and for other shapes; the stream is then as if nothing had been pushed.
+        """
         self.state, events = step(self._setup, self.state, samples)
         return events
 

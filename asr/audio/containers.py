@@ -15,36 +15,47 @@ def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tupl
 
     av.logging.set_level(av.logging.PANIC)
     try:
-        container = av.open(file, mode="r")
+        container = av.open(file, mode="r", metadata_errors="ignore")  # a title in Latin-1 spoils no sound
     except (av.FFmpegError, ValueError) as error:
         found = _first_bytes(file)
         raise AudioError(called, f"expected a recording in a known format, found {found}") from error
     with container:
         if not container.streams.audio:
             raise AudioError(called, "expected a recording; this file has no audio stream")
-        stream = container.streams.audio[0]
-        kept: list[Channels] = []
-        seconds = 0.0
-        try:
-            for frame in container.decode(stream):
-                values = _channels(frame)
-                if kept and values.shape[1] != kept[-1].shape[1]:  # a broadcast may go from one channel to two
-                    yield np.concatenate(kept), frame.sample_rate
-                    kept = []
-                kept.append(values)
-                seconds += len(values) / frame.sample_rate
-                if sum(map(len, kept)) >= block_s * frame.sample_rate:
-                    yield np.concatenate(kept), frame.sample_rate
-                    kept = []
-        except av.FFmpegError as error:
-            raise AudioError(called, f"damaged or truncated after {seconds:.1f} s: {error.strerror}") from error
-        if kept:
-            yield np.concatenate(kept), stream.rate
+        yield from _blocks(container.decode(container.streams.audio[0]), called, block_s)
+
+
+def _blocks(frames: Iterator[Any], called: str, block_s: float) -> Iterator[tuple[Channels, int]]:
+    """Decoded frames joined to blocks, each of one rate and channel count: two recordings may have been joined, and a
+    broadcast may go from one channel to two.
+
+    Raises AudioError where no more can be decoded, after what could.
+    """
+    import av
+
+    kept: list[Channels] = []
+    rate, seconds, damage = 0, 0.0, None
+    try:
+        for frame in frames:
+            values = _channels(frame)
+            changed = kept and (frame.sample_rate != rate or values.shape[1] != kept[-1].shape[1])
+            if changed or sum(map(len, kept)) >= block_s * rate > 0:
+                yield np.concatenate(kept), rate
+                kept = []
+            rate = frame.sample_rate
+            kept.append(values)
+            seconds += len(kept[-1]) / rate
+    except av.FFmpegError as error:
+        damage = error
+    if kept:
+        yield np.concatenate(kept), rate
+    if damage is not None:
+        raise AudioError(called, f"damaged or truncated after {seconds:.1f} s: {damage.strerror}") from damage
 
 
 def _channels(frame: Any) -> Channels:
     """One decoded frame, of any sample format and channel count, as (S, C) float32 in [-1, 1]."""
-    values = frame.to_ndarray()
+    values = _values(frame)
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T
     if values.dtype == np.uint8:
@@ -53,6 +64,15 @@ def _channels(frame: Any) -> Channels:
         values = values.astype(np.float32) / np.float32(2 ** (8 * values.dtype.itemsize - 1))
     channels: Channels = values.T.astype(np.float32)
     return channels
+
+
+def _values(frame: Any) -> np.ndarray[Any, Any]:
+    """Its numbers as they came, a row a plane. PyAV gives no array of 64-bit integers, so they are taken from there."""
+    if frame.format.name not in ("s64", "s64p"):
+        values: np.ndarray[Any, Any] = frame.to_ndarray()
+        return values
+    count = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
+    return np.stack([np.frombuffer(plane, np.int64, count) for plane in frame.planes])
 
 
 def _first_bytes(file: BinaryIO) -> str:

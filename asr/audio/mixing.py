@@ -66,19 +66,19 @@ def finish(state: MixState) -> Samples:
 
 def mix(blocks: Iterator[tuple[Channels, int]], tell: Callable[[str], None]) -> Iterator[tuple[Samples, int]]:
     """Blocks (S, C) with their rate -> (S',) with theirs; `tell` is told once where channels are turned round."""
-    state, rate, told = start(0), 0, False
+    state, at, told = start(0), 0, False
     for block, rate in blocks:
-        if block.shape[1] != state.tail.shape[1]:  # the first block; or the recording goes on with other channels
+        if (block.shape[1], rate) != (state.tail.shape[1], at):  # the first block; or the recording goes on otherwise
             if len(state.tail):
-                yield finish(state), rate
-            state = start(block.shape[1])
+                yield finish(state), at
+            state, at = start(block.shape[1]), rate
         state, mono = step(state, block, rate)
         if state.turned and not told:
             told = True
             tell(OPPOSITE)
         yield mono, rate
     if len(state.tail):
-        yield finish(state), rate
+        yield finish(state), at
 
 
 def _products(piece: Channels) -> Products:

@@ -6,10 +6,13 @@ AudioError. Of a part of a recording only its own samples come, the same that th
 """
 
 import io
+import itertools
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,7 +127,7 @@ def read_audio(source: Source, *, name: str | None = None) -> Samples:
 def probe_duration(path: Path) -> float | None:
     """Seconds by the file's header, or None where it does not say or cannot be read."""
     try:
-        return float(soundfile.info(path).duration)
+        return float(soundfile.info(os.fsencode(path)).duration)  # a name need not be UTF-8
     except (soundfile.LibsndfileError, OSError):
         return None
 
@@ -191,22 +194,21 @@ def _sound_blocks(sound: _InOrder, called: str, block_s: float, begin_s: int) ->
 
 def _without_first(seconds: int, blocks: Iterator[tuple[Channels, int]]) -> Iterator[tuple[Channels, int]]:
     """The same sound that begins later. A container is decoded up to there: few of them can seek to a sample."""
-    dropped = 0
-    for block, rate in blocks:
-        rest = block[max(0, seconds * rate - dropped) :]
-        dropped += len(block) - len(rest)
+    left = float(seconds)
+    for block, rate in blocks:  # whose rate may change
+        rest = block[round(left * rate) :]
+        left -= (len(block) - len(rest)) / rate
         if len(rest):
             yield rest, rate
 
 
 def _resampled(blocks: Iterator[tuple[Samples, int]]) -> Iterator[Samples]:
-    """To 16 kHz, as if the recording were one piece."""
-    stream: soxr.ResampleStream | None = None
-    for block, rate in blocks:
+    """To 16 kHz, each stretch of one rate as if it were one piece."""
+    for rate, stretch in itertools.groupby(blocks, key=itemgetter(1)):
         if rate == SAMPLE_RATE:
-            yield block
+            yield from (block for block, _ in stretch)
             continue
-        stream = stream or soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
-        yield stream.resample_chunk(block)
-    if stream is not None:
+        stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+        for block, _ in stretch:
+            yield stream.resample_chunk(block)
         yield stream.resample_chunk(np.zeros(0, np.float32), last=True)

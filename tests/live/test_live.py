@@ -1,14 +1,17 @@
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr import live
-from asr.errors import ConfigError
+from asr.audio.reader import LOUDEST
+from asr.errors import AudioError, ConfigError
 from asr.events import Event, Final, Partial
 from asr.model.latency import LatencyConfig
 from asr.recognizer import Recognizer
@@ -142,3 +145,44 @@ def test_samples_that_are_no_numbers_are_silence_and_what_follows_is_heard(recog
     live = recognizer.live()
     said = [event.text for event in [*live.push(broken), *live.finish()] if isinstance(event, Final)]
     assert " ".join(said).strip()
+
+
+@pytest.mark.parametrize("form", [np.float64, ">f4", list, torch.from_numpy])
+def test_floats_of_any_width_lists_and_tensors_are_heard_as_float32(recognizer: Recognizer, form: Any) -> None:
+    samples, stream = speech(1)[:60_000], recognizer.live(delay_ms=320, stream="a")
+    given = form(samples) if form in (list, torch.from_numpy) else samples.astype(form)
+    said = [*stream.push(given[:50_000]), *stream.push(given[50_000:]), *stream.push(given[:0]), *stream.finish()]
+    assert [x.fields() for x in said] == [x.fields() for x in events_of(recognizer, samples, [])]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.zeros(4000, np.int16), "got int16: divide whole numbers by full scale"),
+        ([0, 1, -1], "got int64"),
+        (np.zeros(4000, bool), "got bool"),
+        (np.zeros(4000, np.complex64), "got complex64"),
+        (np.zeros((2, 4000), np.float32), r"got shape \(2, 4000\): push one channel, or their mean"),
+        (np.float32(0), r"got shape \(\)"),
+        (b"\0\0", r"got shape \(\)"),
+        ([[0.1], [0.1, 0.2]], "got a list: .* inhomogeneous"),
+        (torch.zeros(4000, requires_grad=True), "got a Tensor: .*detach"),
+        (torch.zeros(4000, device="meta"), "got a Tensor: .*cpu"),
+    ],
+    ids=["int16", "list", "bool", "complex", "stereo", "scalar", "bytes", "ragged", "gradient", "device"],
+)
+def test_what_is_no_row_of_floats_is_an_error_before_the_stream_has_moved(
+    recognizer: Recognizer, given: Any, said: str
+) -> None:
+    stream = recognizer.live()
+    stream.push(speech(1)[:50_000])
+    before, kept = stream.state, pickle.dumps(stream.state)
+    with pytest.raises(AudioError, match=f"pushed samples: expected floats within -1 to 1.*{said}"):
+        stream.push(given)
+    assert stream.state is before
+    assert pickle.dumps(stream.state) == kept
+
+
+def test_a_float64_beyond_all_float32_is_held_at_the_loudest(recognizer: Recognizer) -> None:
+    state, _ = live.step(recognizer.live_setup(), live.start(), np.array([np.nan, np.inf, -1e300, 0.5]))
+    np.testing.assert_array_equal(state.hearing.tail, np.array([0, LOUDEST, -LOUDEST, 0.5], np.float32))
