@@ -230,9 +230,8 @@ class Session:
         return isinstance(event, Partial) and event.utterance > self._last and event.seq >= self._seq
 
     def _save(self) -> None:
-        """To disk now and then, where no utterance is open; older sound is not needed any more."""
-        due = (self._checkpoint.number - self._saved) * CHUNK >= self._config.snapshot_s * SAMPLE_RATE
-        if due and self._checkpoint.is_between:
+        """To disk now and then; older sound is not needed any more."""
+        if (self._checkpoint.number - self._saved) * CHUNK >= self._config.snapshot_s * SAMPLE_RATE:
             checkpoint.save(self._checkpoint, self._folder)
             self._saved = self._checkpoint.number
             self._stages.forget(self.stream, self._saved * CHUNK)

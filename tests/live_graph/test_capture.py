@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from asr.audio.microphone import Notice, Samples
 from asr.events import Event
 from pipelines.live_graph.capture import Capture, Caught
-from pipelines.live_graph.config import CHUNK, GraphConfig, ModelChoice
+from pipelines.live_graph.config import CHUNK, GraphConfig
 from pipelines.live_graph.session import Session
 from pipelines.live_graph.sources import Source
 from pipelines.live_graph.stages import Features, Reader
 from tests.live_graph.test_session import PlainStages
-from tests.pipelines.bundles import save_nonsense
 from tests.recordings import speech
 
 BLOCK = 1600
@@ -123,12 +121,6 @@ def test_a_speaker_whose_connection_breaks_may_connect_again_and_go_on(tmp_path:
     assert np.array_equal(samples, spoken.astype(np.float32) / 32768)
     said = [("is heard" in notice, "broke off" in notice) for notice in (*caught.notices, *notices)]
     assert said == [(True, False), (False, True), (True, False)]
-
-
-@pytest.fixture(scope="module")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Features, Reader]:
-    choice = ModelChoice(str(save_nonsense(tmp_path_factory.mktemp("models") / "nonsense")))
-    return Features(choice), Reader(choice)
 
 
 class Slow:
