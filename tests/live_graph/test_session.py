@@ -149,7 +149,7 @@ def test_a_program_that_dies_at_random_again_and_again_writes_each_final_once(
 ) -> None:
     chance, deaths = random.Random(5), 0
     while True:
-        left = chance.randrange(5, 150)  # a life longer than an utterance now and then: shorter ones gain nothing
+        left = chance.randrange(5, 25)  # a life longer than a checkpoint now and then: shorter ones gain nothing
 
         def fate() -> None:
             nonlocal left
@@ -164,7 +164,7 @@ def test_a_program_that_dies_at_random_again_and_again_writes_each_final_once(
             continue
         assert done
         break
-    assert deaths >= 2
+    assert deaths >= 4
     assert journal_texts(tmp_path) == expected
     assert run(stages, sound, tmp_path)[1].events == [], "a session that has ended says nothing more"
 
@@ -199,6 +199,24 @@ def test_a_loss_costs_only_what_was_under_way(stages: tuple[Features, Reader], s
     assert asyncio.run(Session("a", graph, Seen(), config, tmp_path / "a").run())
     again = len(asked) - len(set(asked))
     assert (graph.losses, 0 < again <= config.depth) == (1, True)
+
+
+def test_a_stream_that_waits_for_sound_or_has_ended_is_not_late(
+    stages: tuple[Features, Reader], sound: Path, tmp_path: Path
+) -> None:
+    waiting, working = list[float](), list[float]()
+
+    class Noted(PlainStages):
+        async def get(self, stream: str, ref: Any, *, patient: bool = False) -> Any:
+            (waiting if patient else working).append(heard.lag_s)
+            return ref
+
+    graph = Noted(stages, Source(str(sound), speed=0), tmp_path, lambda: None)
+    heard = Session("a", graph, Seen(), QUICK, tmp_path / "a")
+    assert asyncio.run(heard.run())
+    assert max(working) > 0
+    assert set(waiting) == {0.0}
+    assert heard.lag_s == 0
 
 
 class OneWorker(PlainStages):
