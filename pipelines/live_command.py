@@ -48,7 +48,7 @@ def live(
 
     Partial words stand on the last line of a terminal and change; finals stay. Elsewhere only finals are written.
     """
-    from pipelines.live_screen import open_screen
+    from pipelines.live_screen import open_screen, printable
 
     if list_devices:
         _show_devices()
@@ -87,8 +87,9 @@ def live(
     sound = _sound(source, speed, microphone)
     expected = parse_hotwords(hotword or ())
     recognizer = Recognizer.load(model, device=device, precision=precision, decoding=decoding, hotwords=expected)
-    stream = recognizer.live(delay_ms=delay_ms, stream=source or "microphone", partials=partials)
-    screen = open_screen(as_json=as_json, out=out, form=form, stream=source or "microphone")
+    name = printable(source or "microphone")
+    stream = recognizer.live(delay_ms=delay_ms, stream=name, partials=partials)
+    screen = open_screen(as_json=as_json, out=out, form=form, stream=name)
     _listen(stream, sound, screen, save_audio)
 
 
@@ -98,7 +99,7 @@ def _listen(stream: "Live", sound: "Iterator[Samples | Notice]", screen: "Screen
     from pipelines.interrupt import sure_interrupt
     from pipelines.live_sources import Saved
 
-    saved = Saved(save_audio)
+    saved = Saved(save_audio, screen.notice)
     try:
         with sure_interrupt() as check:
             for part in sound:

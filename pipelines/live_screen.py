@@ -74,7 +74,7 @@ class Screen:
             if isinstance(event, Final) and event.text and self._out is not None:
                 self._out.add(event)  # before all that a closed terminal or pipe may break
             if self._json:
-                print(json.dumps(event.fields(), ensure_ascii=False), flush=True)
+                print(json_line(event), flush=True)
             if isinstance(event, Partial):
                 self._partial = event.text[: event.stable_chars], event.text[event.stable_chars :]
             elif isinstance(event, Final):
@@ -127,6 +127,16 @@ class Screen:
         finally:
             if self._out is not None:
                 self._out.close()
+
+
+def printable(text: str) -> str:
+    """Bytes of a file's name that are no UTF-8 stand as \\udcXX, as `asr transcribe` writes them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def json_line(event: Event) -> str:
+    """An event's fields; an error's message may hold a file's name."""
+    return printable(json.dumps(event.fields(), ensure_ascii=False))
 
 
 def open_screen(*, as_json: bool, out: Path | None, form: str, stream: str) -> Screen:

@@ -22,7 +22,7 @@ _LOST = " s of sound were dropped: recognition is slower than speech here"
 
 @dataclass(frozen=True)
 class Caught:
-    """Of one chunk, besides its samples. `at`: seconds since the epoch when it was complete."""
+    """Of one chunk, besides its samples. `at`: when it was complete, by this machine's monotonic clock."""
 
     samples: int
     ended: bool
@@ -37,12 +37,13 @@ class Capture:
     def __init__(self, sources: Mapping[str, Source], folder: Path, *, queued_s: float) -> None:
         self._streams = {name: _Stream(source, folder / name, queued_s) for name, source in sources.items()}
 
-    def read(self, stream: str, number: int) -> tuple[Samples, Caught]:
+    def read(self, stream: str, number: int, turn: int = 0) -> tuple[Samples, Caught]:
         """Chunk `number` of a stream, when it has come: (CHUNK,) float32, fewer at the end.
 
-        Asking for a chunk says that there is room for the sound `queued_s` behind it.
+        Asking for a chunk says that there is room for the sound `queued_s` behind it. Who asks again in a later `turn`
+        for one that has not come has given the first answer up: that read ends with nothing and frees its thread.
         """
-        return self._streams[stream].read(number)
+        return self._streams[stream].read(number, turn)
 
     def forget(self, stream: str, before: int) -> None:
         """Samples before this will not be asked for again."""
@@ -61,7 +62,8 @@ class _Stream:
         self._source, self.kept = source, KeptAudio(folder)
         self._room = int(queued_s * SAMPLE_RATE)
         self._changed = threading.Condition()
-        self._wanted = 0  # samples: as far as somebody has asked
+        self._wanted = self.kept.length  # samples: as far as somebody has asked, or as what is new here begins
+        self._turns: dict[int, int] = {}  # chunk -> the latest turn of those who wait for it
         self._error: AsrError | None = None
         self._notices: list[str] = []
         self._ended = self.kept.ended
@@ -69,17 +71,31 @@ class _Stream:
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
-    def read(self, number: int) -> tuple[Samples, Caught]:
+    def read(self, number: int, turn: int) -> tuple[Samples, Caught]:
         first, last = number * CHUNK, (number + 1) * CHUNK
         with self._changed:
-            self._wanted = max(self._wanted, last)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self.kept.length >= last or self._ended)
+            if not self._waited_for(number, turn):
+                return self.kept.read(first, first), Caught(0, ended=False, at=time.monotonic())
             samples = self.kept.read(first, last)
             notices, self._notices = tuple(self._notices), []
             ended = self._ended and last >= self.kept.length
-            at = self._marks.pop(number, time.time())
+            at = self._marks.pop(number, time.monotonic())
         return samples, Caught(len(samples), ended, at, notices, self._error if ended else None)
+
+    def _waited_for(self, number: int, turn: int) -> bool:
+        """Wait until the chunk is there; False: it is asked for again, in a later turn.
+
+        Not whoever comes later: where a capture has died, Ray asks its successor in any order.
+        """
+        last = (number + 1) * CHUNK
+        self._wanted = max(self._wanted, last)
+        self._turns[number] = max(turn, self._turns.get(number, turn))
+        self._changed.notify_all()
+        self._changed.wait_for(lambda: self.kept.length >= last or self._ended or self._turns.get(number, 0) > turn)
+        if self._turns.get(number, 0) > turn:
+            return False
+        self._turns.pop(number, None)
+        return True
 
     def forget(self, before: int) -> None:
         with self._changed:
@@ -125,7 +141,7 @@ class _Stream:
             if self._ended:
                 return False
             self.kept.append(samples)
-            now = time.time()
+            now = time.monotonic()
             for number in range((self.kept.length - len(samples)) // CHUNK, self.kept.length // CHUNK):
                 self._marks[number] = now
             self._changed.notify_all()

@@ -1,7 +1,8 @@
-"""Where a stream can go on from: its state before a chunk, as a value; small ones, between utterances, on disk.
+"""Where a stream can go on from: its state before a chunk, as a value; now and then on disk.
 
-On disk it is a .npz of plain arrays, without pickles, and only of moments at which no utterance is open: what is left
-is the detector's memory, the rule's counters and at most some tenths of a second of samples.
+On disk it is a .npz of plain arrays, without pickles. Of an utterance that is open it holds the samples, not what was
+made of them: loaded, the utterance's frames and partials are made again from its first sample. So a stream that never
+pauses has snapshots too, and what is kept of a pause is some tenths of a second.
 """
 
 import os
@@ -19,6 +20,8 @@ from asr.live import ReadingState
 from asr.segments import SegmentState
 
 SNAPSHOT = "snapshot.npz"
+_NONE = -1  # where no utterance is open
+_AT_FIRST, _LATER = 8, [0, _NONE]  # counters of the oldest snapshots, and what those mean that came later
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +32,6 @@ class Checkpoint:
     hearing: HearingState
     reading: ReadingState
 
-    @property
-    def is_between(self) -> bool:
-        """Whether no utterance is open."""
-        words = self.reading
-        return self.hearing.open_start is None and words.open is None and not words.said
-
 
 def start(stream: str) -> Checkpoint:
     """A stream before its first sample."""
@@ -42,12 +39,12 @@ def start(stream: str) -> Checkpoint:
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write a checkpoint between utterances; whole or not at all."""
-    assert checkpoint.is_between
+    """Write a checkpoint; whole or not at all."""
     ears, words = checkpoint.hearing, checkpoint.reading
     rule = ears.cutter.segments
     counters = [checkpoint.number, words.utterance, words.seq, ears.cutter.kept_from]
     counters += [rule.frames, rule.decided, rule.run, rule.last_speech]
+    counters += [rule.goes_on_until, _NONE if rule.open_start is None else rule.open_start]
     part = folder / f".{SNAPSHOT}.part"
     with part.open("wb") as file:
         np.savez(
@@ -71,9 +68,17 @@ def load(stream: str, folder: Path) -> Checkpoint:
             arrays = dict(found)
     except (FileNotFoundError, BadZipFile, ValueError):
         return start(stream)
-    number, utterance, seq, kept_from, frames, decided, run, last_speech = (int(x) for x in arrays["counters"])
+    counters = [int(x) for x in arrays["counters"]]
+    counters += _LATER[len(counters) - _AT_FIRST :]
+    number, utterance, seq, kept_from, frames, decided, run, last_speech, goes_on_until, open_start = counters
     rule = SegmentState(
-        frames=frames, decided=decided, run=run, last_speech=last_speech, heard=tuple(arrays["heard"].tolist())
+        frames=frames,
+        decided=decided,
+        run=run,
+        open_start=None if open_start == _NONE else open_start,
+        last_speech=last_speech,
+        goes_on_until=goes_on_until,
+        heard=tuple(arrays["heard"].tolist()),
     )
     detector = DetectorState(arrays["detector_tail"], arrays["detector_hidden"])
     ears = HearingState(CutterState(detector, rule, arrays["kept"], kept_from), arrays["tail"])

@@ -1,6 +1,5 @@
 """What `asr live --ray` does with its options, and how it shows many streams."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from asr.events import Event, Failure, Final
 from pipelines.live_graph.config import GraphConfig, ModelChoice
 from pipelines.live_graph.session import Viewer
 from pipelines.live_graph.sources import sources_of
+from pipelines.live_screen import json_line
 from pipelines.ray_connection import data_only_on_stdout
 
 
@@ -68,7 +68,7 @@ class Lines:
         """Events of one stream, in order."""
         for event in events:
             if self._json:
-                print(json.dumps(event.fields(), ensure_ascii=False), flush=True)
+                print(json_line(event), flush=True)
             elif isinstance(event, Final) and event.text:
                 print(f"{event.stream}\t{event.text}", flush=True)
             if isinstance(event, Failure):

@@ -42,7 +42,7 @@ class GraphConfig:
     depth: int = 4  # chunks of one stream under way before the first is acknowledged
     queued_s: float = 30.0  # of captured sound that may wait: then a file or socket waits, a microphone drops
     checkpoint: int = 16  # chunks after which a stream's state is fetched, so that no more need be done again
-    snapshot_s: float = 10.0  # of sound after which the state goes to disk, where no utterance is open
+    snapshot_s: float = 10.0  # of sound after which the state goes to disk
     patience_s: float = 60.0  # for a step; then its actor is thought lost and the stream goes on with another
     retries: int = 20  # of one step whose actor dies, by Ray
     replays: int = 8  # of a stream that got no further, worker after worker lost: then it ends with an error

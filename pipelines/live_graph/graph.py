@@ -1,6 +1,7 @@
 """The live graph on Ray: actors made of the plain stages, and the sessions' calls to them."""
 
 import asyncio
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from pipelines.live_graph.pool import Pool
 from pipelines.live_graph.session import LostError, Ref
 from pipelines.live_graph.sources import Source
 from pipelines.ray_connection import own_error
+
+_ASIDE = "aside"  # calls to `Capture` that wait behind no read, however many of those wait for sound
 
 
 class Graph:
@@ -35,7 +38,7 @@ class Graph:
         )
         kept: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
         readers = len(sources) * (config.depth + 1) + 2
-        self.capture: Any = ray.remote(max_concurrency=readers, **kept)(Capture).remote(
+        self.capture: Any = ray.remote(max_concurrency=readers, concurrency_groups={_ASIDE: 1}, **kept)(Capture).remote(
             dict(sources), folder.absolute(), queued_s=config.queued_s
         )
         self.output: Any = ray.remote(**kept)(Output).remote(
@@ -44,6 +47,7 @@ class Graph:
         steps: list[Any] = [config, self._lost, choice, config.batch]
         self.features = Pool(ray, FeatureActor, config.features, *steps)
         self.recognizers = Pool(ray, RecognizerActor, config.recognizers, *steps)
+        self._turns = itertools.count(1)  # of reads
         self._waiting: dict[str, asyncio.Future[Any]] = {}  # of each stream, for a step
         self._gone: set[str] = set()  # streams whose steps under way will come late or never
 
@@ -53,7 +57,7 @@ class Graph:
 
     def read(self, stream: str, number: int) -> tuple[Ref, Ref]:
         """session.Stages.read."""
-        samples, caught = self.capture.read.options(num_returns=2).remote(stream, number)
+        samples, caught = self.capture.read.options(num_returns=2).remote(stream, number, next(self._turns))
         return samples, caught
 
     def hear(self, stream: str, hearing: Ref, samples: Ref) -> tuple[Ref, Ref]:
@@ -118,7 +122,7 @@ class Graph:
 
     def forget(self, stream: str, before: int) -> None:
         """session.Stages.forget."""
-        self.capture.forget.remote(stream, before)
+        self.capture.forget.options(concurrency_group=_ASIDE).remote(stream, before)
 
     def rest(self, stream: str) -> None:
         """session.Stages.rest."""
@@ -135,7 +139,7 @@ class Graph:
 
     def stop(self) -> None:
         """Sources end; sessions say their last words."""
-        self.capture.stop.remote()
+        self.capture.stop.options(concurrency_group=_ASIDE).remote()
 
     def close(self) -> None:
         """End all actors."""

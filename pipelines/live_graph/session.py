@@ -102,7 +102,7 @@ class _UnderWay:
 
 
 class Session:
-    """A stream. `folder` takes its snapshots; `lag_s` says how late its last step came after its sound."""
+    """A stream. `folder` takes its snapshots; `lag_s` says how late its words come."""
 
     def __init__(self, stream: str, stages: Stages, viewer: Viewer, config: GraphConfig, folder: Path) -> None:
         self.stream, self._stages, self._viewer, self._config = stream, stages, viewer, config
@@ -112,8 +112,13 @@ class Session:
         self._last, self._seq = -1, 0  # the last utterance that is written; the next event to show
         self._acknowledged: _UnderWay | None = None  # the last chunk after the checkpoint whose words were passed on
         self._reached, self._losses = 0, 0
-        self.lag_s, self.chunks = 0.0, 0
+        self._lag_s, self._caught_up, self.chunks = 0.0, True, 0
         self.lags: Callable[[float], None] = lambda _: None
+
+    @property
+    def lag_s(self) -> float:
+        """From the last chunk's sound to its words; 0 while none are missing, as of a stream that waits or ended."""
+        return 0.0 if self._caught_up else self._lag_s
 
     async def run(self) -> bool:
         """Hear the stream to its end. False: it ended with an error, which was shown."""
@@ -127,6 +132,8 @@ class Session:
                 pass
         except AsrError as error:
             return self._fail(error.code, str(error))
+        finally:
+            self._caught_up = True
         return True
 
     async def _heard_to_the_end(self) -> bool:
@@ -205,12 +212,14 @@ class Session:
 
     async def _acknowledge(self, step: _UnderWay) -> Caught:
         """Wait for a chunk's events and pass them on."""
+        self._caught_up = True  # until sound is there: where words come late, the next chunk has long come
         caught: Caught = await self._stages.get(self.stream, step.caught, patient=True)
+        self._caught_up = False
         for notice in caught.notices:
             self._viewer.notice(f"{self.stream}: {notice}")
         await self._deliver(await self._stages.get(self.stream, step.events))
-        self.lag_s, self.chunks = time.time() - caught.at, self.chunks + 1
-        self.lags(self.lag_s)
+        self._lag_s, self.chunks = time.monotonic() - caught.at, self.chunks + 1
+        self.lags(self._lag_s)
         return caught
 
     async def _deliver(self, events: list[Event]) -> None:
@@ -230,9 +239,8 @@ class Session:
         return isinstance(event, Partial) and event.utterance > self._last and event.seq >= self._seq
 
     def _save(self) -> None:
-        """To disk now and then, where no utterance is open; older sound is not needed any more."""
-        due = (self._checkpoint.number - self._saved) * CHUNK >= self._config.snapshot_s * SAMPLE_RATE
-        if due and self._checkpoint.is_between:
+        """To disk now and then; older sound is not needed any more."""
+        if (self._checkpoint.number - self._saved) * CHUNK >= self._config.snapshot_s * SAMPLE_RATE:
             checkpoint.save(self._checkpoint, self._folder)
             self._saved = self._checkpoint.number
             self._stages.forget(self.stream, self._saved * CHUNK)

@@ -77,11 +77,15 @@ def _going_on(parts: Iterator[Samples | Notice], skip: int) -> Iterator[Samples 
 _listeners: dict[tuple[str, int], socket.socket] = {}  # of this process: streams on one address take turns
 _lock = threading.Lock()
 
+# A peer that is gone without a word, as by a pulled cable, is noticed after 10 + 3 * 5 s.
+_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}  # not every platform has all of them
+
 
 def _hear_socket(text: str) -> Iterator[Samples | Notice]:
     """The next connection on an address: raw 16-bit mono 16 kHz samples until it is closed in order.
 
-    One that breaks is waited for: whoever speaks may connect again and go on.
+    One that breaks is waited for: whoever speaks may connect again and go on. So is one that brought no raw samples, as
+    a look whether somebody listens here.
     """
     address = _address(text)
     with _lock:
@@ -93,10 +97,22 @@ def _hear_socket(text: str) -> Iterator[Samples | Notice]:
         listener = _listeners[address]
     while True:
         connection, peer = listener.accept()
-        yield Notice(f"{peer[0]}:{peer[1]} is heard on {text}")
+        name = f"{peer[0]}:{peer[1]}"
+        yield Notice(f"{name} is heard on {text}")
         try:
             with connection, connection.makefile("rb") as stream:
-                yield from read_pcm(stream)
+                keep_alive(connection)
+                yield from read_pcm(stream, name)
             return
-        except ConnectionError:
-            yield Notice(f"{peer[0]}:{peer[1]} broke off; it may connect again and go on")
+        except AudioError as error:
+            yield Notice(f"{error}; {text} waits for another")
+        except OSError as error:  # also a host that is gone: ETIMEDOUT, EHOSTUNREACH
+            yield Notice(f"{name} broke off ({error.strerror or error}); it may connect again and go on")
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """Have the system ask a silent peer whether it is still there."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _ALIVE.items():
+        if hasattr(socket, option):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -103,6 +103,16 @@ def test_a_recording_that_is_there_is_not_written_over(model: Path, tmp_path: Pa
     assert (tmp_path / "a.wav").read_bytes() == before
 
 
+def test_a_name_that_is_no_utf_8_stands_as_transcribe_writes_it(model: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"odd\xff.wav")
+    soundfile.write(tmp_path / "a.wav", speech(1), 16_000)
+    (tmp_path / "a.wav").rename(odd)
+    done = asr("live", "-i", odd, "--speed", 0, "--json", "--out", tmp_path / "out.ctm", model=model)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["stream"].endswith("odd\\udcff.wav")
+    assert "odd\\udcff.wav 1 " in (tmp_path / "out.ctm").read_text()
+
+
 def test_words_are_kept_in_the_file_though_nobody_reads_stdout(model: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", speech(3), 16_000)
     command = [Path(sys.executable).with_name("asr"), "live", "-i", tmp_path / "a.wav", "--speed", "0", "--json"]

@@ -1,9 +1,23 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from pipelines.live_graph.config import ModelChoice
 from pipelines.live_graph.journal import Journal
 from pipelines.live_graph.output import Output
+from pipelines.live_graph.stages import Features, Reader
+from tests.pipelines.bundles import save_nonsense
+
+
+@pytest.fixture(scope="package")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_nonsense(tmp_path_factory.mktemp("models") / "nonsense")
+
+
+@pytest.fixture(scope="package")
+def stages(model: Path) -> tuple[Features, Reader]:
+    return Features(ModelChoice(str(model))), Reader(ModelChoice(str(model)))
 
 
 @pytest.fixture(autouse=True)

@@ -1,26 +1,25 @@
 """The queue between sound and words: bounded, whoever is slow; what it loses it says."""
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from asr.audio.microphone import Notice, Samples
 from asr.events import Event
 from pipelines.live_graph.capture import Capture, Caught
-from pipelines.live_graph.config import CHUNK, GraphConfig, ModelChoice
+from pipelines.live_graph.config import CHUNK, GraphConfig
+from pipelines.live_graph.kept_audio import KeptAudio
 from pipelines.live_graph.session import Session
 from pipelines.live_graph.sources import Source
 from pipelines.live_graph.stages import Features, Reader
 from tests.live_graph.test_session import PlainStages
-from tests.pipelines.bundles import save_nonsense
 from tests.recordings import speech
 
 BLOCK = 1600
@@ -98,37 +97,34 @@ def test_a_capture_that_dies_and_opens_again_gives_the_same_chunks(tmp_path: Pat
     assert np.array_equal(rest(Capture({"a": again}, tmp_path, queued_s=5.0), "a")[0], whole(40))
 
 
-def test_a_speaker_whose_connection_breaks_may_connect_again_and_go_on(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    capture = Capture({"a": Source(f"tcp://127.0.0.1:{port}")}, tmp_path, queued_s=5.0)
-    spoken = (np.arange(6 * CHUNK) % 1000).astype("<i2")
-
-    def connected() -> socket.socket:
-        for _ in range(100):
-            try:
-                return socket.create_connection(("127.0.0.1", port))
-            except ConnectionRefusedError:
-                time.sleep(0.02)
-        raise TimeoutError
-
-    with connected() as line:
-        line.sendall(spoken[: 3 * CHUNK].tobytes())
-        first, caught = capture.read("a", 2)
-        assert len(first) == CHUNK
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # ends with a reset, as a crash does
-    with connected() as line:
-        line.sendall(spoken[3 * CHUNK :].tobytes())
-    samples, notices = rest(capture, "a")
-    assert np.array_equal(samples, spoken.astype(np.float32) / 32768)
-    said = [("is heard" in notice, "broke off" in notice) for notice in (*caught.notices, *notices)]
-    assert said == [(True, False), (False, True), (True, False)]
+def test_a_microphone_that_goes_on_in_a_full_folder_loses_none_of_its_first_words(tmp_path: Path) -> None:
+    KeptAudio(tmp_path / "a").append(np.zeros(600 * BLOCK, np.float32))
+    source = Given(blocks=605, patient=False)
+    stream = Capture({"a": source}, tmp_path, queued_s=2.0)._streams["a"]
+    stream.thread.join(10)
+    assert stream.kept.length == 605 * BLOCK
+    assert stream._notices == []
 
 
-@pytest.fixture(scope="module")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Features, Reader]:
-    choice = ModelChoice(str(save_nonsense(tmp_path_factory.mktemp("models") / "nonsense")))
-    return Features(choice), Reader(choice)
+def test_who_asks_again_for_sound_that_has_not_come_frees_the_first_and_gets_what_is_said(tmp_path: Path) -> None:
+    source = Given(blocks=40)
+    capture = Capture({"a": source}, tmp_path, queued_s=5.0)
+    capture._streams["a"]._say("something to say")
+    number = 20 * BLOCK // CHUNK
+    with ThreadPoolExecutor(2) as readers:
+        first = readers.submit(capture.read, "a", number, 1)
+        while number not in capture._streams["a"]._turns:
+            time.sleep(0.01)
+        second = readers.submit(capture.read, "a", number, 2)
+        late = readers.submit(capture.read, "a", number, 1)  # a call of the first turn that was long on its way
+        for given_up in (first, late):
+            samples, caught = given_up.result(30)
+            assert (len(samples), caught.samples, caught.notices) == (0, 0, ())
+        assert not second.done()
+        source.gate.set()
+        samples, caught = second.result(30)
+    assert np.array_equal(samples, whole(40)[number * CHUNK : (number + 1) * CHUNK])
+    assert caught.notices == ("something to say",)
 
 
 class Slow:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import soundfile
 from asr.events import Event, Failure, Final
 from asr.recognizer import Recognizer
 from pipelines.live_graph.config import ActorConfig, GraphConfig, ModelChoice
+from pipelines.live_graph.graph import Graph
 from pipelines.live_graph.hear import hear
 from pipelines.live_graph.journal import read_journal
 from pipelines.live_graph.output import JOURNAL
@@ -95,6 +97,19 @@ def test_killed_workers_cost_no_word_and_repeat_none(
     assert journal(tmp_path / "s") == wanted
     lines = (tmp_path / "words.txt").read_text().splitlines()
     assert sorted(lines) == sorted(f"{name}\t{text}" for name in sources for text in expected if text)
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_streams_end_when_they_are_told_to_however_many_reads_wait_for_sound(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        silent = Source(f"tcp://127.0.0.1:{free.getsockname()[1]}")
+    graph = Graph(ray, ModelChoice("small"), GraphConfig(), {"a": silent}, tmp_path, None)
+    try:
+        caught = [graph.read("a", number)[1] for number in range(20)]
+        graph.stop()
+        assert all(x.ended for x in ray.get(caught, timeout=120))
+    finally:
+        graph.close()
 
 
 class Scraper(threading.Thread):
