@@ -11,19 +11,17 @@ that lasts longer goes on as itself. All this is tokens and spellings, so a sear
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
-from unicodedata import combining
 
 import numpy as np
 
 from asr.decoding.lexicon import Lexicon, Spelling
 from asr.decoding.trie import Trie
 from asr.errors import ConfigError
-from asr.model.pronouncer import pronounce
+from asr.model.pronouncer import is_spelled, pronounce
 
 MOST_SPELLINGS = 8  # of a phrase of several words, each said in several ways
 MOST_BOOST = 100.0  # a phrase worth more would stand everywhere
 PRONUNCIATIONS = 3  # of a new word, where the network hesitates
-SILENT = "'’-."  # in a word: they are no sounds of their own
 NO_WORTH = np.float32(-1e9)  # of a door that is shut: below any threshold of a search
 
 Emissions = np.ndarray[tuple[int, int], np.dtype[np.float32]]
@@ -69,15 +67,11 @@ def with_hotwords(lexicon: Lexicon, hotwords: Iterable[Hotword]) -> Lexicon:
     Raises ConfigError for a word without letters, or with digits or signs, whose sounds nobody knows.
     """
     missing = sorted({word for hotword in hotwords for word in hotword.words} - lexicon.keys())
-    added = {word: () if _has_signs(word) else pronounce(word, most=PRONUNCIATIONS) for word in missing}
+    added = {word: pronounce(word, most=PRONUNCIATIONS) if is_spelled(word) else () for word in missing}
     if unknown := [word for word, said in added.items() if not said]:
         problem = f"expected letters alone in {', '.join(unknown)}"
         raise ConfigError("hotwords", f"{problem}; spell it as words that sound so, such as c plus plus")
     return lexicon | added
-
-
-def _has_signs(word: str) -> bool:
-    return any(not (sign.isalpha() or combining(sign) or sign in SILENT) for sign in word)
 
 
 def spellings_of(hotword: Hotword, lexicon: Lexicon) -> list[tuple[Spelling, ...]]:

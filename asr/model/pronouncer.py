@@ -165,3 +165,24 @@ def pronounce(word: str, *, most: int = 1) -> tuple[Pronunciation, ...]:
         return (derived,)
     read = guess(packaged_pronouncer(), [word], most)[0]
     return tuple(said for said, p in read if p > read[0][1] / 3)
+
+
+def pronounce_text(text: str) -> Pronunciation | None:
+    """How a text is most likely said; None if a word has digits, signs or no letters, so that it cannot be known."""
+    said: list[str] = []
+    for word in text.split():
+        if not (sounds := _most_likely(word)):
+            return None
+        said.extend(sounds)
+    return tuple(said)
+
+
+@lru_cache(maxsize=1 << 17)
+def _most_likely(word: str) -> Pronunciation:
+    return next(iter(pronounce(word)), ()) if is_spelled(word) else ()
+
+
+def is_spelled(word: str) -> bool:
+    """Whether it is of letters, besides accents and marks within a word: others are not said as they are read."""
+    within = all(sign.isalpha() or unicodedata.combining(sign) or sign in "'’-." for sign in word)
+    return within and any(map(str.isalpha, word))

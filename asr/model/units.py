@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from asr.errors import CheckpointError, ConfigError
-from asr.model.phonemes import PHONEMES, pronounce
+from asr.model.phonemes import PHONEMES
+from asr.model.pronouncer import pronounce_text
 
 BLANK = "<blank>"
 WORD_START = "▁"
@@ -96,8 +97,8 @@ class ListedUnits:
         return cls([BLANK, *PHONEMES])
 
     def encode(self, text: str) -> list[int] | None:
-        """None where a character or, for phonemes, a word is unknown."""
-        said = pronounce(text) if self._phonemes else _characters(text)
+        """None where a character is unknown or, for phonemes, nobody knows how a word is said."""
+        said = pronounce_text(text) if self._phonemes else _characters(text)
         ids = [self._ids.get(token, 0) for token in said or ()]
         return None if said is None or 0 in ids else ids
 

@@ -15,8 +15,10 @@ from asr.model.pronouncer import (
     guess,
     load_pronouncer,
     pronounce,
+    pronounce_text,
     save_pronouncer,
 )
+from asr.model.units import ListedUnits
 from asr.training.pronouncing import PronouncerTraining, score_pronouncer, split_dictionary, train_pronouncer
 
 
@@ -69,3 +71,12 @@ def test_the_model_in_the_package_reads_words_that_it_has_not_seen() -> None:
     some = dict(list(held.items())[::20])
     assert PACKAGED.stat().st_size <= 600_000
     assert score_pronouncer(load_pronouncer(), some).phoneme_errors < 15
+
+
+def test_every_text_of_letters_has_its_phonemes_as_a_target_and_others_have_none() -> None:
+    units = ListedUnits.phonemes()
+    read = pronounce_text("the quivered hellas")
+    assert read == (*dictionary()["the"][0], "K", "W", "IH", "V", "ER", "D", "HH", "EH", "L", "AH", "Z")
+    assert units.decode(units.encode("the quivered hellas") or []) == " ".join(read)
+    for odd in ("route 42", "3d", "c++", "北京", "'"):
+        assert units.encode(odd) is None
