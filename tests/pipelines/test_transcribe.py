@@ -185,6 +185,16 @@ def test_one_after_another_side_by_side_and_alone_give_the_same(model: Path, tmp
     assert together == [recognizer.transcribe(path) for path in paths]
 
 
+def test_a_recording_is_measured_in_the_utterances_that_are_transcribed(model: Path, tmp_path: Path) -> None:
+    recognizer, samples = Recognizer.load(model), speech(8)
+    soundfile.write(tmp_path / "long.wav", samples, 16_000, subtype="FLOAT")
+    utterances = recognizer.log_probs_of_recording(samples)
+    read = [recognizer.decoder.read(x, frame_s=recognizer.frame_s, end_s=1e9)[0] for x in utterances]
+    expected = [[word.text for word in x.words] for x in recognizer.transcribe(tmp_path / "long.wav").utterances]
+    assert [[word.text for word in words] for words in read] == expected
+    assert len(expected) > 1
+
+
 def test_help_names_the_commands_at_once() -> None:
     done = asr("--help")
     assert done.returncode == 0
