@@ -84,9 +84,9 @@ def find_recordings(given: Iterable[str]) -> Iterator[Found | PassedOver | Audio
 
 
 def _folder(folder: Path) -> Iterator[Found | PassedOver | AudioError]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
     paths = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
-    if over := _passed_over(folder, files, paths):
+    if over := _passed_over(files, paths):
         yield PassedOver(folder, over)
     if not paths:
         yield AudioError(folder, "there is no recording in this folder; expected files such as .wav, .flac or .mp3")
@@ -94,15 +94,18 @@ def _folder(folder: Path) -> Iterator[Found | PassedOver | AudioError]:
         yield Found(str(path), path, path.relative_to(folder).with_suffix(""))
 
 
-def _passed_over(folder: Path, files: Iterable[Path], recordings: Iterable[Path]) -> Counter[str]:
-    """How many files of each suffix are no recordings, nor hidden, nor named as the text of a recording."""
+def _is_hidden(path: Path) -> bool:
+    """Such as ._talk.wav, which macOS leaves beside talk.wav on foreign disks, and which is no recording."""
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _passed_over(files: Iterable[Path], recordings: Iterable[Path]) -> Counter[str]:
+    """How many files of each suffix are no recordings, nor named as the text of a recording."""
     names = {name for path in recordings for name in (path.stem, path.name)}
     return Counter(
         path.suffix.lower()
         for path in files
-        if path.suffix.lower() not in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not (path.suffix.lower() in TEXTS and path.stem in names)
+        if path.suffix.lower() not in AUDIO_SUFFIXES and not (path.suffix.lower() in TEXTS and path.stem in names)
     )
 
 

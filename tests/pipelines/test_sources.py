@@ -116,6 +116,12 @@ def test_the_texts_of_recordings_and_hidden_files_alarm_nobody(tmp_path: Path) -
     assert passed_over(tmp_path) == ""
 
 
+def test_hidden_recordings_are_left_alone_and_a_folder_that_is_named_is_not_hidden(tmp_path: Path) -> None:
+    folder = tmp_path / ".talks"
+    fill(folder, "a.wav", "._a.wav", ".trash/b.wav", "deep/c.wav")
+    assert [x.name for x in find_recordings([str(folder)])] == [str(folder / "a.wav"), str(folder / "deep" / "c.wav")]
+
+
 def test_a_line_with_an_offset_is_a_part_and_one_without_is_the_whole(tmp_path: Path) -> None:
     lines = [
         {"audio_filepath": "deep/a.wav", "duration": 9.0},
