@@ -87,5 +87,11 @@ def finish(config: SegmentConfig, state: CutterState) -> list[Cut]:
     return _cuts(spans, state.kept, state.kept_from)
 
 
+def cut_whole(config: SegmentConfig, samples: Samples) -> list[Cut]:
+    """All utterances of a recording that is there as a whole, (S,)."""
+    state, cuts = step(config, start(), samples)
+    return cuts + finish(config, state)
+
+
 def _cuts(spans: list[Span], kept: Samples, kept_from: int) -> list[Cut]:
     return [Cut(span, kept[span.start - kept_from : span.end - kept_from].copy()) for span in spans if span.speech]

@@ -81,9 +81,7 @@ class Recognizer:
 
     def log_probs_of_recording(self, samples: Samples, heads: tuple[str, ...] | None = None) -> list[LogProbs]:
         """As `log_probs`, of each utterance that is cut out of a whole recording (S,), as `transcribe` cuts it."""
-        state, cuts = cutting.step(self.segments, cutting.start(), samples)
-        cuts += cutting.finish(self.segments, state)
-        return self.log_probs([cut.samples for cut in cuts], heads)
+        return self.log_probs([cut.samples for cut in cutting.cut_whole(self.segments, samples)], heads)
 
     def live(self, *, delay_ms: float = 960.0, stream: str = "", partials: str = "auto") -> Live:
         """A stream: `for event in live.push(samples)`, then `live.finish()`. Finals are what `transcribe` gives."""

@@ -37,3 +37,8 @@ def write_whole(path: Path, text: str) -> None:
     """Text in UTF-8, written whole; bytes of file names that are none stand as \\udcXX. Raises AsrError."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def printable(text: str) -> str:
+    """Bytes of a file's name that are no UTF-8 stand as \\udcXX."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

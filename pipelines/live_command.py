@@ -48,7 +48,8 @@ def live(
 
     Partial words stand on the last line of a terminal and change; finals stay. Elsewhere only finals are written.
     """
-    from pipelines.live_screen import open_screen, printable
+    from asr.writing import printable
+    from pipelines.live_screen import open_screen
 
     if list_devices:
         _show_devices()

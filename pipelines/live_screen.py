@@ -14,6 +14,7 @@ from asr.decoding.words import Utterance
 from asr.errors import ConfigError
 from asr.events import Event, Final, Partial
 from asr.output import growing
+from asr.writing import printable
 
 _METER = " ▁▂▃▄▅▆▇█"
 
@@ -127,11 +128,6 @@ class Screen:
         finally:
             if self._out is not None:
                 self._out.close()
-
-
-def printable(text: str) -> str:
-    """Bytes of a file's name that are no UTF-8 stand as \\udcXX, as `asr transcribe` writes them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def json_line(event: Event) -> str:

@@ -1,10 +1,7 @@
 """`asr transcribe`: recordings in, text out."""
 
-import contextlib
-import os
 import sys
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +10,7 @@ import typer
 
 from asr.errors import AsrError, ConfigError
 from asr.output.formats import FORMATS, parse_formats
+from asr.writing import printable, write_whole
 from pipelines.batch.ledger import written_before
 from pipelines.output_names import name_apart, told_apart
 from pipelines.progress import Progress
@@ -134,7 +132,7 @@ def _write(
     try:
         for name in chosen:
             write_whole(out / f"{recording.stem}.{name}", FORMATS[name](transcript))
-    except OSError as error:
+    except AsrError as error:
         print(f"asr: {printable(recording.name)}: its text cannot be written: {error}", file=sys.stderr)
         return True
     return False
@@ -142,20 +140,3 @@ def _write(
 
 def _on_one_line(name: str) -> str:
     return name.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-
-
-def printable(text: str) -> str:
-    """Bytes of a file's name that are no UTF-8 stand as \\udcXX."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write under a temporary name, then rename: no reader ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}.part")  # as short as any name
-    try:
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()

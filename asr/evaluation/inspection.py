@@ -10,7 +10,6 @@ import torch
 from asr import cutting
 from asr.audio import detector
 from asr.audio.reader import SAMPLE_RATE, read_blocks
-from asr.cutting import Cut
 from asr.decoding.words import Utterance, Word
 from asr.errors import AudioError, ConfigError
 from asr.evaluation.alignment import align
@@ -110,7 +109,7 @@ def inspect(
     if head not in heads:
         raise ConfigError("--head", f"expected one of this model's heads ({', '.join(heads)}), got {head!r}")
     samples = read_stretch(path, from_s, to_s)
-    cuts = _cuts(recognizer, samples)
+    cuts = cutting.cut_whole(recognizer.segments, samples)
     found = recognizer.log_probs([cut.samples for cut in cuts], (head,))
     tokens = recognizer.bundle.units[heads[head].units].tokens
     heard = listen(recognizer.live(delay_ms=delay_ms), samples, clock=lambda: 0.0)  # the same on every machine
@@ -149,11 +148,6 @@ def read_stretch(path: Path, from_s: float, to_s: float | None) -> Floats:
     if not len(samples):
         raise AudioError(path, f"is {at / SAMPLE_RATE:.1f} s long; there is nothing from {from_s:g} s on")
     return samples
-
-
-def _cuts(recognizer: Recognizer, samples: Floats) -> list[Cut]:
-    state, cuts = cutting.step(recognizer.segments, cutting.start(), samples)
-    return cuts + cutting.finish(recognizer.segments, state)
 
 
 def _live_words_of(seen: SeenUtterance) -> list[LiveWord]:

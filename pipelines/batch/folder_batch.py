@@ -10,12 +10,12 @@ from asr.audio.parts import Part
 from asr.decoding.words import Transcript
 from asr.errors import AsrError, ConfigError
 from asr.output.formats import FORMATS
+from asr.writing import write_whole
 from pipelines.batch.ledger import Ledger, Row, hash_settings
 from pipelines.batch.pool import Heard, Job, Outcome, Pool, PoolConfig, Worker
 from pipelines.interrupt import sure_interrupt
 from pipelines.ray_connection import data_only_on_stdout
 from pipelines.sources import Found
-from pipelines.transcribe_command import write_whole
 
 
 def run_batch(
