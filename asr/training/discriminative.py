@@ -23,6 +23,7 @@ from asr.model.acoustic import Encoded
 from asr.model.units import Units, frames_needed
 from asr.training.loss import ctc_each, label_count
 
+RESCALED = 4  # frames; the likeliest path of more could leave single precision
 BEGIN = 0  # of a sentence, as a history; as a token 0 is the blank, which no sequence holds
 
 
@@ -81,7 +82,8 @@ def mmi_loss(log_probs: Tensor, lengths: Tensor, targets: list[list[int] | None]
 
     Zero where the text is unknown or has more tokens than its frames can hold. `lm`: as `trigram` gives it.
     """
-    known = [i for i, ids in enumerate(targets) if ids is not None and frames_needed(ids) <= int(lengths[i])]
+    room = lengths.tolist()
+    known = [i for i, ids in enumerate(targets) if ids is not None and frames_needed(ids) <= room[i]]
     labels = [targets[i] or [] for i in known]
     losses = log_probs.new_zeros(len(targets))
     if not known:
@@ -104,10 +106,10 @@ def log_total(log_probs: Tensor, lengths: Tensor, lm: Tensor) -> Tensor:
 
 
 class _LogTotal(torch.autograd.Function):
-    """A state is a history (i, j) and whether the last frame said j or blank; laid out [j, stream, i].
+    """A state is a history (i, j) and whether the last frame said j or blank; laid out [j, stream, said or blank, i].
 
-    Probabilities are scaled to sum to one in each frame; the scales' logs make the result. The gradient is the share
-    of all paths that say a token in a frame.
+    Probabilities are scaled to sum to one every `RESCALED` frames; the scales' logs make the result. The gradient is
+    the share of all paths that say a token in a frame. A frame is few operations: a GPU waits for their calls.
     """
 
     @staticmethod
@@ -115,43 +117,47 @@ class _LogTotal(torch.autograd.Function):
         streams, frames, size = log_probs.shape
         inside = torch.arange(frames, device=log_probs.device) < lengths[:, None]
         said = torch.where(inside[..., None], log_probs.exp(), torch.eye(size)[0].to(log_probs))  # padding: blank
-        said = said.permute(1, 2, 0)[..., None].contiguous()  # [t, q, stream, 1]
-        enter = lm.transpose(0, 1).contiguous()  # [j, i, q]
-        again = _doubled(lm)
-        states = log_probs.new_zeros(frames + 1, 2, size, streams, size)  # before each frame: last said j; then blank
-        states[0, 1, BEGIN, :, BEGIN] = 1.0
-        scales = log_probs.new_empty(frames, streams)
+        said = said.permute(1, 2, 0)  # [t, q, stream]
+        said = torch.stack([said, said[:, :1].expand_as(said)], dim=-1)[..., None].contiguous()
+        enter = _transitions(lm)
+        states = log_probs.new_zeros(frames + 1, size, streams, 2, size)  # before each frame
+        states[0, BEGIN, :, 1, BEGIN] = 1.0
+        scales = log_probs.new_ones(frames, streams)
         for t in range(frames):
-            spoken, either = states[t, 0], states[t].sum(0)
-            entered = torch.bmm(either, enter)  # [j, stream, q]
-            entered.diagonal(dim1=0, dim2=2).sub_((spoken * again).sum(2).T)  # straight from j to j is no new j
-            torch.add(entered.permute(2, 1, 0), spoken, out=states[t + 1, 0])
-            states[t + 1, 0] *= said[t]
-            torch.mul(either, said[t, 0], out=states[t + 1, 1])
-            scales[t] = states[t + 1].sum((0, 1, 3))
-            states[t + 1] /= scales[t, :, None]
-        ctx.save_for_backward(states, said, scales, lm, inside)
+            before, after = states[t], states[t + 1]
+            entered = torch.bmm(before.flatten(2), enter)  # [j, stream, q]
+            torch.add(entered.permute(2, 1, 0), before[:, :, 0], out=after[:, :, 0])
+            torch.sum(before, dim=2, out=after[:, :, 1])
+            after *= said[t]
+            if t % RESCALED == RESCALED - 1 or t == frames - 1:
+                torch.sum(after, dim=(0, 2, 3), out=scales[t])
+                after /= scales[t, :, None, None]
+        ctx.save_for_backward(states, said, scales, enter, inside)
         return scales.log().sum(0)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
-        states, said, scales, lm, inside = ctx.saved_tensors
-        leave, again = lm.permute(1, 2, 0).contiguous(), _doubled(lm)  # [j, q, i]
-        shares = torch.empty_like(said[..., 0])  # [t, q, stream]
-        spoken, silent = torch.ones_like(states[0, 0]), torch.ones_like(states[0, 1])  # what follows a state is worth
+        states, said, scales, enter, inside = ctx.saved_tensors
+        leave = enter.transpose(1, 2).contiguous()
+        passed = torch.empty_like(states[1:, ..., 0])  # [t, q, stream, said or blank]
+        worth = torch.ones_like(states[0])  # what follows a state
         for t in reversed(range(len(said))):
-            shares[t] = (states[t + 1, 0] * spoken).sum(2)
-            shares[t, 0] = (states[t + 1, 1] * silent).sum((0, 2))
-            spoken = spoken * (said[t] / scales[t, :, None])
-            silent = silent * (said[t, 0] / scales[t, :, None])
-            entered = spoken.permute(2, 1, 0)  # [j, stream, q]
-            silent = silent + torch.bmm(entered, leave)
-            spoken = spoken + silent - again * entered.diagonal(dim1=0, dim2=2).T[..., None]
-        shares /= shares.sum(1, keepdim=True)
+            torch.sum(states[t + 1] * worth, dim=3, out=passed[t])
+            if t % RESCALED == RESCALED - 1 or t == len(said) - 1:
+                worth /= scales[t, :, None, None]
+            worth *= said[t]
+            spoken, silent = worth[:, :, 0], worth[:, :, 1:]
+            worth = torch.bmm(spoken.permute(2, 1, 0), leave).view_as(worth) + silent
+            worth[:, :, 0] += spoken
+        shares = passed[..., 0]
+        shares[:, 0] = passed[..., 1].sum(1)
+        shares = shares / shares.sum(1, keepdim=True)
         return shares.permute(2, 0, 1) * inside[..., None] * slope[:, None, None], None, None
 
 
-def _doubled(lm: Tensor) -> Tensor:
-    """p(j | i, j) as [j, 1, i]."""
-    return lm.diagonal(dim1=1, dim2=2).T[:, None].contiguous()
+def _transitions(lm: Tensor) -> Tensor:
+    """p(q | i, j) as [j, said or blank then i, q]; straight from j to j, without a blank, is no new j."""
+    after_blank = lm.transpose(0, 1)
+    after_token = after_blank * (1 - torch.eye(len(lm)).to(lm))[:, None]
+    return torch.cat([after_token, after_blank], dim=1).contiguous()
