@@ -123,6 +123,7 @@ def train(
     config: Annotated[Path, typer.Option(help="YAML with the run's settings (configs/lm_*.yaml)")],
     run: Annotated[Path | None, typer.Option(help="folder of the run; default runs/<name of the config>")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="such as optimiser.rate=0.001; may repeat")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
     threads: Annotated[int, typer.Option(help="processor cores to use; 0: all")] = 0,
 ) -> None:
     """Train a recurrent language model over subwords, or go on with a run that was stopped."""
@@ -130,7 +131,7 @@ def train(
 
     import torch
 
-    from asr.model.engine import cores
+    from asr.model.engine import choose_device, cores
     from asr.settings import read_settings
     from asr.training.language import LanguageProgress, LanguageRun, LanguageTraining
 
@@ -139,7 +140,8 @@ def train(
     texts = [config.parent / text for text in given.texts]
     folder = run or Path("runs") / config.stem
     check_folder(folder)
-    training = LanguageRun(dataclasses.replace(given, texts=texts, units=config.parent / given.units), folder)
+    settings = dataclasses.replace(given, texts=texts, units=config.parent / given.units)
+    training = LanguageRun(settings, folder, device=str(choose_device(device)))
     sizes = f"{len(training.learned)} sentences, {sum(x.numel() for x in training.state.model.parameters())} weights"
     print(f"{folder}: {sizes}, from step {training.state.step}", file=sys.stderr)
     said = time.monotonic()

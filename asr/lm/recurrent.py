@@ -68,19 +68,25 @@ class RecurrentLM(nn.Module):
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Whole sentences from their boundary on; lengths (B,), padding of any token."""
         x = self.dropout(self.embedding(tokens))
-        for layer in self.layers:
-            x = layer(x, lengths)
+        with torch.autocast("cuda", enabled=False):  # it makes cuDNN's cells fp16, below whose range gradients fall
+            for layer in self.layers:
+                x = layer(x, lengths)
         return self.read(self.narrow(x))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.bias.device
 
     def start(self, streams: int) -> State:
         """State zero."""
         parts = 2 if self.config.cell == "lstm" else 1
-        zero = torch.zeros(streams, self.config.hidden)
+        zero = torch.zeros(streams, self.config.hidden, device=self.device)
         return tuple((zero,) * parts for _ in self.layers)
 
     def step(self, state: State, tokens: Tensor) -> tuple[State, Tensor]:
         """Go on from `state`, which is not written, over (B, N) tokens -> the state after, hidden (B, N, E)."""
-        lengths = torch.full((len(tokens),), tokens.shape[1])
+        lengths = torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
         x, after = self.embedding(tokens), []
         for layer, before in zip(self.layers, state, strict=True):
             outputs, last = run(layer.forward_cell, x, before)  # type: ignore[arg-type]
@@ -107,7 +113,7 @@ class LanguageModel:
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Tensor:
-        """log p of each sentence, its end included; -inf where it cannot be written. (N,).
+        """log p of each sentence, its end included; -inf where it cannot be written. (N,), on the CPU.
 
         What texts have in common at their beginning is computed once, and all texts advance together.
         """
@@ -117,12 +123,14 @@ class LanguageModel:
         if not written:
             return scores
         tree = PrefixTree.of([ids for ids in encoded if ids is not None])
+        device = self.network.device
         state, hidden = self.network.start(1), list[Tensor]()
         for level in tree.levels:
-            before = tuple(tuple(part[level.parents] for part in layer) for layer in state)
-            state, made = self.network.step(before, level.tokens[:, None])
+            parents, tokens = level.parents.to(device), level.tokens.to(device)
+            before = tuple(tuple(part[parents] for part in layer) for layer in state)
+            state, made = self.network.step(before, tokens[:, None])
             hidden.append(made[:, 0])
-        log_probs = self.network.read(torch.cat(hidden))
+        log_probs = self.network.read(torch.cat(hidden)).cpu()
         for i, (places, following) in zip(written, tree.paths, strict=True):
             scores[i] = log_probs[places, following].sum()
         return scores

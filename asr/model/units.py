@@ -72,6 +72,11 @@ class SubwordUnits:
         ids: list[int] = self._processor.EncodeAsIds(text)
         return None if 0 in ids else ids
 
+    def encode_all(self, texts: Sequence[str], *, threads: int = 1) -> list[list[int] | None]:
+        """`encode` of each."""
+        encoded: list[list[int]] = self._processor.EncodeAsIds(list(texts), num_threads=threads)
+        return [None if 0 in ids else ids for ids in encoded]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Pieces joined, word starts as spaces."""
         return "".join(self.tokens[i] for i in ids if i).replace(WORD_START, " ").strip()

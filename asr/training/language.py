@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from asr.training.parallel import Group
 from asr.training.state import RunState, load_state, newest_state, save_newest
 
 MOST_MEASURED = 1000  # held-out sentences
+Batches = list[list[list[int]]]  # of a pool: sentences, each with the boundary that ends it
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,13 @@ class LanguageProgress:
 class LanguageRun:
     """One run in one folder. `advance` makes one step; `run` makes all that are left."""
 
-    def __init__(self, config: LanguageTraining, folder: Path) -> None:
+    def __init__(self, config: LanguageTraining, folder: Path, *, device: str = "cpu") -> None:
         torch.manual_seed(config.seed)
         units = load_units(config.units, "subword")
         if not isinstance(units, SubwordUnits):
             raise ConfigError("units", f"expected the subword.model of a bundle in {config.units}")
-        self.config, self.folder, self.units = config, folder, units
-        self.bf16 = trains_in_bf16(config.precision, torch.device("cpu"))
+        self.config, self.folder, self.units, self.device = config, folder, units, torch.device(device)
+        self.bf16 = trains_in_bf16(config.precision, self.device)
         folder.mkdir(parents=True, exist_ok=True)
         self.sentences = Sentences(read_lines(config.texts))
         self.learned, held = self.sentences.split(config.held_out)
@@ -100,13 +102,17 @@ class LanguageRun:
         self.state = self._begin()
         self.failures = Failures(folder)
         self._batches: Iterator[list[list[int]]] | None = None
+        self._maker = ThreadPoolExecutor(1)  # makes the next pool while this one is trained on
+        self._ahead: dict[tuple[int, int], Future[Batches]] = {}  # by epoch and pool
+        self._order: tuple[int, Places] = (-1, self.learned)  # of an epoch; the maker's alone
 
     def _begin(self) -> LanguageState:
-        model = RecurrentLM(self.config.model, len(self.units.tokens))
+        model = RecurrentLM(self.config.model, len(self.units.tokens)).to(self.device)
         optimiser = torch.optim.AdamW(
             model.parameters(), weight_decay=self.config.optimiser.weight_decay, betas=(0.9, 0.98)
         )
-        state = LanguageState(model, copy.deepcopy(model).eval(), optimiser)
+        average = copy.deepcopy(model).to(self.device).eval()  # moved: cuDNN wants a cell's weights in one piece again
+        state = LanguageState(model, average, optimiser)
         saved = newest_state(self.folder)
         if saved is not None:
             load_state(state, saved)
@@ -138,7 +144,7 @@ class LanguageRun:
         rate = self.config.optimiser.rate_at(self.state.step)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss = sentence_loss(model, batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -178,36 +184,48 @@ class LanguageRun:
         """The plan is a function of the seed, the epoch and the pool: a resumed run draws what it would have drawn."""
         while True:
             if self._batches is None:
-                made = self._make_batches()
-                self._batches = iter(made[self.state.batch :])
+                self._batches = iter(self._take_pool()[self.state.batch :])
             batch = next(self._batches, None)
             if batch is not None:
                 self.state.batch += 1
                 return batch
             self._batches = None
-            self.state.pool, self.state.batch = self.state.pool + 1, 0
-            if self.state.pool * self.config.pool >= len(self.learned):
-                self.state.epoch, self.state.pool = self.state.epoch + 1, 0
+            self.state.epoch, self.state.pool = self._following()
+            self.state.batch = 0
 
-    def _make_batches(self) -> list[list[list[int]]]:
+    def _following(self) -> tuple[int, int]:
+        """Epoch and pool after those of the state."""
+        epoch, pool = self.state.epoch, self.state.pool + 1
+        return (epoch, pool) if pool * self.config.pool < len(self.learned) else (epoch + 1, 0)
+
+    def _take_pool(self) -> Batches:
+        """The batches of the state's pool; those of the following one are made meanwhile."""
+        here, following = (self.state.epoch, self.state.pool), self._following()
+        made = (self._ahead.pop(here, None) or self._maker.submit(self._make_batches, *here)).result()
+        self._ahead = {following: self._maker.submit(self._make_batches, *following)}
+        return made
+
+    def _make_batches(self, epoch: int, pool: int) -> Batches:
         """The batches of one pool: token sequences of like length, those that the units can write."""
-        config, first = self.config, self.state.pool * self.config.pool
-        order: Places = np.random.default_rng([config.seed, self.state.epoch]).permutation(self.learned)
-        encoded = (self.units.encode(self.sentences[i]) for i in order[first : first + config.pool])
+        config, first = self.config, pool * self.config.pool
+        if self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([config.seed, epoch]).permutation(self.learned)
+        texts = [self.sentences[i] for i in self._order[1][first : first + config.pool]]
+        encoded = self.units.encode_all(texts, threads=torch.get_num_threads())
         usable = sorted(([*ids, BOUNDARY][: config.longest] for ids in encoded if ids), key=len)
-        batches: list[list[list[int]]] = []
+        batches: Batches = []
         for ids in usable:
             if not batches or len(ids) * (len(batches[-1]) + 1) > config.tokens:
                 batches.append([])
             batches[-1].append(ids)
-        rng = np.random.default_rng([config.seed, self.state.epoch, self.state.pool])
+        rng = np.random.default_rng([config.seed, epoch, pool])
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
 def sentence_loss(model: RecurrentLM, batch: list[list[int]]) -> Tensor:
     """Mean -log p of all tokens of some sentences, each from state zero; their ends included."""
-    lengths = torch.tensor([len(ids) for ids in batch])
-    targets = torch.nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in batch], True, -1)
+    lengths = torch.tensor([len(ids) for ids in batch], device=model.device)
+    targets = torch.nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in batch], True, -1).to(model.device)
     inputs = torch.nn.functional.pad(targets[:, :-1].clamp_min(0), (1, 0), value=BOUNDARY)
     log_probs = model(inputs, lengths)
     return torch.nn.functional.nll_loss(log_probs.flatten(0, 1), targets.flatten(), ignore_index=-1)

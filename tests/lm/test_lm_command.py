@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from asr.errors import AsrError, CheckpointError, ConfigError
+from asr.model.units import SubwordUnits, save_units
 from pipelines.lm_command import app
 from tests.pipelines.test_outputs import refuse_to_replace
 
@@ -61,3 +62,16 @@ def test_a_packed_model_has_the_ending_that_tells_its_kind(text: Path, tmp_path:
     with pytest.raises(ConfigError, match="another ending"):
         run("pack", tmp_path / "lm.arpa", "--out", tmp_path / "lm.safetensors")
     assert run("pack", tmp_path / "lm.arpa", "--out", tmp_path / "lm.npz")[0] == 0
+
+
+def test_training_runs_on_a_device_that_this_machine_has(text: Path, tmp_path: Path) -> None:
+    save_units(SubwordUnits.train(["the cat sat", "on the mat"], 20), tmp_path, "subword")
+    config = tmp_path / "lm.yaml"
+    config.write_text(
+        f"texts: [{text.name}]\nunits: .\nheld_out: 0\nmodel: {{embedding: 4, hidden: 4}}\n"
+        "optimiser: {total_steps: 2, warmup_steps: 1, decay_steps: 1}\n"
+    )
+    with pytest.raises(ConfigError, match="auto, cpu, cuda or mps, got 'gpu'"):
+        run("train", "--config", config, "--run", tmp_path / "run", "--device", "gpu")
+    code, out, err = run("train", "--config", config, "--run", tmp_path / "run", "--device", "cpu", "--threads", 1)
+    assert (code, out.strip()) == (0, str(tmp_path / "run" / "last.safetensors")), err

@@ -132,3 +132,9 @@ def test_readings_far_behind_are_not_asked_about_and_cannot_win() -> None:
     hypotheses = [Hypothesis((HeardWord(unlikely, 0, 1, 0.5),), 0.0), Hypothesis((HeardWord(likely, 0, 1, 0.5),), -3.0)]
     for margin, winner in [(4.0, likely), (2.0, unlikely)]:
         assert rescore_by_language(hypotheses, model, 1000.0, margin)[0].text == winner
+
+
+def test_sentences_encode_together_as_each_does_alone() -> None:
+    texts = ["the cat sat", "", "THE CAT", "a dog ran on"]
+    assert UNITS.encode_all(texts, threads=2) == [UNITS.encode(text) for text in texts]
+    assert UNITS.encode_all([]) == []

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from asr.errors import CheckpointError, ConfigError
-from asr.lm.recurrent import RecurrentLMConfig, load_language_model
+from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig, load_language_model
 from asr.lm.sentences import Sentences
 from asr.model.units import SubwordUnits, save_units
 from asr.training.config import OptimiserConfig
-from asr.training.language import LanguageProgress, LanguageRun, LanguageTraining
+from asr.training.language import LanguageProgress, LanguageRun, LanguageTraining, sentence_loss
 
 LINES = [
     f"{who} {does} {what}"
@@ -49,6 +49,26 @@ def test_ten_steps_are_five_then_saved_loaded_and_five_more(config: LanguageTrai
     for name, x in straight.state.average.state_dict().items():
         assert torch.equal(x, second.state.average.state_dict()[name]), name
     assert second.state.trained_tokens == straight.state.trained_tokens
+
+
+def test_a_pool_made_ahead_is_the_pool_made_when_it_is_needed(config: LanguageTraining, tmp_path: Path) -> None:
+    run = LanguageRun(replace(config, pool=7), tmp_path / "run")
+    fresh = LanguageRun(replace(config, pool=7), tmp_path / "fresh")
+    drawn: dict[tuple[int, int], list[list[list[int]]]] = {}
+    while run.state.epoch < 3:
+        batch = run._next_batch()
+        drawn.setdefault((run.state.epoch, run.state.pool), []).append(batch)
+    assert len(drawn) > 9
+    del drawn[3, 0]  # only begun
+    assert drawn == {place: fresh._make_batches(*place) for place in sorted(drawn, reverse=True)}
+
+
+def test_a_loss_is_computed_where_the_weights_are() -> None:
+    model = RecurrentLM(RecurrentLMConfig(embedding=8, hidden=12), 10).to("meta")
+    loss = sentence_loss(model, [[1, 2, 0], [3, 0]])
+    assert loss.device == model.device == torch.device("meta")
+    state, hidden = model.step(model.start(2), torch.zeros(2, 3, dtype=torch.long, device="meta"))
+    assert {x.device for layer in state for x in (*layer, hidden)} == {model.device}
 
 
 def test_text_that_the_units_cannot_write_is_an_error_and_not_a_run_without_an_end(
