@@ -68,9 +68,8 @@ class RecurrentLM(nn.Module):
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Whole sentences from their boundary on; lengths (B,), padding of any token."""
         x = self.dropout(self.embedding(tokens))
-        with torch.autocast("cuda", enabled=False):  # it makes cuDNN's cells fp16, below whose range gradients fall
-            for layer in self.layers:
-                x = layer(x, lengths)
+        for layer in self.layers:
+            x = layer(x, lengths)
         return self.read(self.narrow(x))
 
     @property

@@ -62,7 +62,11 @@ def run(cell: nn.Module, x: Tensor, state: CellState | None) -> tuple[Tensor, Ce
     """One direction over (B, T, I) from `state` (zero where None) -> (B, T, H) and the state after the last frame."""
     given = None if state is None else tuple(part[None] for part in state)
     given = given if given is None or len(given) > 1 else given[0]  # type: ignore[assignment]
-    outputs, last = cell(x, given)
+    if x.is_cuda and torch.is_grad_enabled():  # autocast would run cuDNN's cells in fp16, where gradients underflow
+        with torch.autocast("cuda", enabled=False):
+            outputs, last = cell(x.float(), given)
+    else:
+        outputs, last = cell(x, given)
     parts = last if isinstance(last, tuple) else (last,)
     return cast(Tensor, outputs), tuple(part[0] for part in parts)
 
