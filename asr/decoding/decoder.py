@@ -93,7 +93,8 @@ class BeamReader:
         config = self.search.config
         readings = self.search.decode(log_probs[config.head])
         if self._second is not None:
-            readings = rescore(readings, log_probs[config.second_head], self._second, config.second_weight)
+            weight, margin = config.second_weight, config.second_margin
+            readings = rescore(readings, log_probs[config.second_head], self._second, weight, margin)
         if self._recurrent is not None:
             weight, margin = config.recurrent_weight, config.recurrent_margin
             readings = rescore_by_language(readings, self._recurrent, weight, margin)

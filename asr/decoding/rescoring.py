@@ -1,7 +1,7 @@
 """A second opinion on the best readings of one head: by another head of the network, by a recurrent language model."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,27 +13,30 @@ from asr.lm.recurrent import LanguageModel
 from asr.model.units import Units
 
 
-def rescore(hypotheses: Sequence[Hypothesis], log_probs: Tensor, units: Units, weight: float) -> list[Hypothesis]:
+def rescore(
+    hypotheses: Sequence[Hypothesis], log_probs: Tensor, units: Units, weight: float, margin: float = math.inf
+) -> list[Hypothesis]:
     """Add weight · log p(text) by a head's (T', V), summed over all its paths (CTC); the best first."""
-    if len(hypotheses) < 2 or weight == 0:
-        return list(hypotheses)
-    texts = [hypothesis.text for hypothesis in hypotheses]
-    return judge(hypotheses, log_likelihoods(texts, log_probs, units), weight)
+    return _rescored(hypotheses, lambda texts: log_likelihoods(texts, log_probs, units), weight, margin)
 
 
 def rescore_by_language(
     hypotheses: Sequence[Hypothesis], model: LanguageModel, weight: float, margin: float = math.inf
 ) -> list[Hypothesis]:
-    """Add weight · log p(text) by a recurrent language model; the best first.
+    """Add weight · log p(text) by a recurrent language model; the best first."""
+    return _rescored(hypotheses, model.score, weight, margin)
 
-    Readings further than `margin` behind the best are not asked about: they count as the worst of the others.
-    """
+
+def _rescored(
+    hypotheses: Sequence[Hypothesis], score: Callable[[list[str]], Tensor], weight: float, margin: float
+) -> list[Hypothesis]:
+    """Readings further than `margin` behind the best are not asked about: they count as the worst of the others."""
     if len(hypotheses) < 2 or weight == 0:
         return list(hypotheses)
     least = max(x.score for x in hypotheses) - margin
     near = [i for i, x in enumerate(hypotheses) if x.score >= least]
-    scores = torch.full((len(hypotheses),), -torch.inf)
-    scores[near] = model.score([hypotheses[i].text for i in near])
+    scores = torch.full((len(hypotheses),), -torch.inf, dtype=torch.float64)
+    scores[near] = score([hypotheses[i].text for i in near]).double()
     return judge(hypotheses, scores, weight)
 
 
