@@ -30,7 +30,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """AdamW (Loshchilov and Hutter 2019); the rate warms up, stays, and falls to zero over the last steps."""
+    """AdamW (Loshchilov and Hutter 2019); the rate warms up, stays, and falls to `last_rate` over the last steps."""
 
     rate: float = 1.2e-3
     weight_decay: float = 0.01
@@ -38,17 +38,20 @@ class OptimiserConfig:
     warmup_steps: int = 300
     total_steps: int = 4000
     decay_steps: int = 1000
+    last_rate: float = 0.0  # above it, for a phase that another goes on from
     average: float = 0.999  # of the running average of weights that is evaluated and kept
 
     def __post_init__(self) -> None:
         if not self.warmup_steps + self.decay_steps <= self.total_steps:
             raise ConfigError("optimiser.total_steps", f"expected warm-up and decay to fit, got {self.total_steps}")
+        if not 0 <= self.last_rate <= self.rate:
+            raise ConfigError("optimiser.last_rate", f"expected 0 to rate={self.rate:g}, got {self.last_rate:g}")
 
     def rate_at(self, step: int) -> float:
         """The learning rate of step 0, 1, …"""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        cool = min(1.0, (self.total_steps - step) / max(1, self.decay_steps))
-        return self.rate * warm * max(0.0, cool)
+        cool = max(0.0, min(1.0, (self.total_steps - step) / max(1, self.decay_steps)))
+        return warm * (self.last_rate + (self.rate - self.last_rate) * cool)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def test_the_words_of_a_phrase_have_their_own_times(lm: Path) -> None:
 
 
 def test_hotwords_are_read_with_their_boosts_in_any_case() -> None:
-    assert parse_hotwords(["New  York=8", "kubernetes"]) == (Hotword("new york", 8.0), Hotword("kubernetes", 5.0))
+    assert parse_hotwords(["New  York=8", "kubernetes"]) == (Hotword("new york", 8.0), Hotword("kubernetes", 7.0))
     with pytest.raises(ConfigError, match="PHRASE=BOOST"):
         parse_hotwords(["new york=much"])
 
