@@ -127,8 +127,8 @@ class LanguageModel:
         for level in tree.levels:
             parents, tokens = level.parents.to(device), level.tokens.to(device)
             before = tuple(tuple(part[parents] for part in layer) for layer in state)
-            state, made = self.network.step(before, tokens[:, None])
-            hidden.append(made[:, 0])
+            state, made = self.network.step(before, tokens)
+            hidden.append(made.flatten(0, 1))
         log_probs = self.network.read(torch.cat(hidden)).cpu()
         for i, (places, following) in zip(written, tree.paths, strict=True):
             scores[i] = log_probs[places, following].sum()

@@ -46,9 +46,10 @@ def test_texts_with_common_beginnings_score_as_each_does_alone(cell: Cell) -> No
 
 
 def test_each_common_beginning_is_computed_once() -> None:
-    tree = PrefixTree.of([[5, 6, 0], [5, 6, 7, 0], [5, 8, 0], [0]])
-    assert [level.tokens.tolist() for level in tree.levels] == [[0], [5], [6, 8], [7]]
-    assert [places.tolist() for places, _ in tree.paths] == [[0, 1, 2], [0, 1, 2, 4], [0, 1, 3], [0]]
+    tree = PrefixTree.of([[5, 6, 3, 0], [5, 6, 3, 7, 0], [5, 8, 0], [0]])
+    assert [level.tokens.tolist() for level in tree.levels] == [[[0, 5]], [[6], [8]], [[3, 7]]]
+    assert [level.parents.tolist() for level in tree.levels] == [[0], [0, 0], [0]]
+    assert [places.tolist() for places, _ in tree.paths] == [[0, 1, 2, 4], [0, 1, 2, 4, 5], [0, 1, 3], [0]]
 
 
 def test_all_sentences_of_a_closed_language_sum_to_one() -> None:
