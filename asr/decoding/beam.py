@@ -63,12 +63,14 @@ class BeamConfig:
     recurrent_weight: float = 0.0  # of log p of a reading by the recurrent language model, where the model brings one
     second_margin: float = 4.0  # readings further behind the best are not asked about: they would hardly win
     recurrent_margin: float = 3.0
-    rescored: int = 20  # readings that these two are asked about
+    rescored: int = 20  # readings that are kept; of these the two are asked about the near ones
     confidence: ConfidenceWeights | None = None  # None: how loudly a word's tokens are said, as it comes
 
     def __post_init__(self) -> None:
         if self.rescored < 1 or self.alternatives < 0:
             raise ConfigError("decoding", "expected rescored of at least 1, alternatives of at least 0")
+        if not (self.second_margin >= 0 and self.recurrent_margin >= 0):
+            raise ConfigError("decoding", "expected second_margin and recurrent_margin of at least 0")
         if not 0 < self.sure_blank <= 1:
             raise ConfigError("decoding", f"expected sure_blank above 0, at most 1, got {self.sure_blank}")
         if self.prior_weight and not self.log_priors:

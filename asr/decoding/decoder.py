@@ -71,8 +71,10 @@ class BeamReader:
         self.search = BeamDecoder(
             lexicon=lexicon, tokens=tokens, lm=files[LANGUAGE_MODEL], config=config, hotwords=hotwords
         )
-        again = RECURRENT in files and config.recurrent_weight != 0
-        self._recurrent = load_language_model(files[RECURRENT]).quantised() if again else None
+        if config.recurrent_weight and RECURRENT not in files:
+            raise CheckpointError(files[SETTINGS], f"has a recurrent_weight; expected {RECURRENT} beside it, or 0")
+        self._recurrent = load_language_model(files[RECURRENT]).quantised() if config.recurrent_weight else None
+        self._phrases = [f" {hotword.phrase} " for hotword in hotwords]
 
     def read(self, log_probs: Mapping[str, Tensor], *, frame_s: float, end_s: float) -> Reading:
         """Words of the best reading, and the others with their scores."""
@@ -93,12 +95,17 @@ class BeamReader:
         config = self.search.config
         readings = self.search.decode(log_probs[config.head])
         if self._second is not None:
-            weight, margin = config.second_weight, config.second_margin
+            weight, margin = config.second_weight, self._from_best(config.second_margin, readings)
             readings = rescore(readings, log_probs[config.second_head], self._second, weight, margin)
         if self._recurrent is not None:
-            weight, margin = config.recurrent_weight, config.recurrent_margin
+            weight, margin = config.recurrent_weight, self._from_best(config.recurrent_margin, readings)
             readings = rescore_by_language(readings, self._recurrent, weight, margin)
         return readings
+
+    def _from_best(self, margin: float, readings: list[Hypothesis]) -> float:
+        """The margin counts from the best reading without a hotword: a boost may not spare it the others' opinions."""
+        plain = (x.score for x in readings if not any(phrase in f" {x.text} " for phrase in self._phrases))
+        return margin + readings[0].score - next(plain, readings[0].score) if self._phrases and readings else margin
 
     def second_words(self, log_probs: Mapping[str, Tensor]) -> list[HeardWord]:
         """What the second head says by itself, greedily; nothing without one."""

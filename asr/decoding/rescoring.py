@@ -17,20 +17,23 @@ def rescore(
     hypotheses: Sequence[Hypothesis], log_probs: Tensor, units: Units, weight: float, margin: float = math.inf
 ) -> list[Hypothesis]:
     """Add weight · log p(text) by a head's (T', V), summed over all its paths (CTC); the best first."""
-    return _rescored(hypotheses, lambda texts: log_likelihoods(texts, log_probs, units), weight, margin)
+    return rescore_by(lambda texts: log_likelihoods(texts, log_probs, units), hypotheses, weight, margin)
 
 
 def rescore_by_language(
     hypotheses: Sequence[Hypothesis], model: LanguageModel, weight: float, margin: float = math.inf
 ) -> list[Hypothesis]:
     """Add weight · log p(text) by a recurrent language model; the best first."""
-    return _rescored(hypotheses, model.score, weight, margin)
+    return rescore_by(model.score, hypotheses, weight, margin)
 
 
-def _rescored(
-    hypotheses: Sequence[Hypothesis], score: Callable[[list[str]], Tensor], weight: float, margin: float
+def rescore_by(
+    score: Callable[[list[str]], Tensor], hypotheses: Sequence[Hypothesis], weight: float, margin: float = math.inf
 ) -> list[Hypothesis]:
-    """Readings further than `margin` behind the best are not asked about: they count as the worst of the others."""
+    """Add weight · score to each reading, texts -> (N,); the best first.
+
+    Readings further than `margin` behind the best are not asked about: they count as the worst of the others.
+    """
     if len(hypotheses) < 2 or weight == 0:
         return list(hypotheses)
     least = max(x.score for x in hypotheses) - margin

@@ -166,6 +166,17 @@ def test_a_model_brings_its_decoder_along(tmp_path: Path, lm: Path) -> None:
         load_bundle(tmp_path / "model")
 
 
+def test_a_model_that_asks_for_a_recurrent_language_model_without_bringing_it_is_an_error(
+    tmp_path: Path, lm: Path
+) -> None:
+    save_lexicon(phoneme_lexicon(WORDS), tmp_path / LEXICON)
+    (tmp_path / SETTINGS).write_text(yaml.safe_dump({"recurrent_weight": 0.3}))
+    attachments = {SETTINGS: tmp_path / SETTINGS, LEXICON: tmp_path / LEXICON, LANGUAGE_MODEL: lm}
+    bundle = Bundle(small_model(), FeatureConfig(), small_units(), attachments=attachments)
+    with pytest.raises(CheckpointError, match=r"recurrent\.safetensors"):
+        BeamReader(bundle)
+
+
 def test_a_second_head_has_its_say_on_the_best_readings() -> None:
     units = ListedUnits.characters(["two too cats"])
     hypotheses = [Hypothesis(_words("two"), -1.0), Hypothesis(_words("too"), -2.0)]
@@ -176,6 +187,15 @@ def test_a_second_head_has_its_say_on_the_best_readings() -> None:
     assert [x.text for x in rescore(hypotheses, log_probs, units, 1.0)] == ["too", "two"]
     assert [x.text for x in rescore(hypotheses, log_probs, units, 0.01)] == ["two", "too"]
     assert rescore(hypotheses[:1], log_probs, units, 1.0) == hypotheses[:1]
+    assert [x.text for x in rescore(hypotheses, log_probs, units, 1.0, margin=1.5)] == ["too", "two"]
+    assert [x.text for x in rescore(hypotheses, log_probs, units, 1.0, margin=0.5)] == ["two", "too"]
+
+
+@pytest.mark.parametrize("margin", ["second_margin", "recurrent_margin"])
+@pytest.mark.parametrize("value", [-1.0, float("nan")])
+def test_a_margin_below_nothing_is_refused(margin: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=margin):
+        BeamConfig(**{margin: value})
 
 
 def test_a_readings_likelihood_is_the_sum_over_all_its_paths() -> None:

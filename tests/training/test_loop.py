@@ -203,15 +203,19 @@ def test_a_manifest_counts_as_often_as_its_weight_says(tmp_path: Path) -> None:
     assert len({tuple(x.text for x in examples) for examples in gathered}) > 1
 
 
-def test_the_rate_warms_up_stays_and_falls_to_nothing() -> None:
+def test_the_rate_warms_up_stays_and_falls_to_nothing_or_to_its_last() -> None:
     config = OptimiserConfig(rate=1.0, warmup_steps=10, total_steps=100, decay_steps=20)
     rates = [config.rate_at(step) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[10:80] == [1.0] * 70
     assert rates[80:] == sorted(rates[80:], reverse=True)
     assert rates[100] == 0
+    above = replace(config, last_rate=0.5)
+    assert [above.rate_at(step) for step in (50, 90, 100)] == pytest.approx([1.0, 0.75, 0.5])
     with pytest.raises(ConfigError, match="total_steps"):
         OptimiserConfig(total_steps=5)
+    with pytest.raises(ConfigError, match="last_rate"):
+        OptimiserConfig(rate=1e-3, last_rate=2e-3)
 
 
 @pytest.mark.parametrize(
