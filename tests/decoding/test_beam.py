@@ -9,6 +9,7 @@ import yaml
 
 from asr.decoding.beam import BeamConfig, BeamDecoder
 from asr.decoding.decoder import LANGUAGE_MODEL, LEXICON, SETTINGS, BeamReader, GreedyReader, make_decoder
+from asr.decoding.hotwords import Hotword
 from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.lexicon import Lexicon, load_lexicon, phoneme_lexicon, save_lexicon, subword_lexicon
 from asr.decoding.rescoring import log_likelihoods, rescore
@@ -175,6 +176,19 @@ def test_a_model_that_asks_for_a_recurrent_language_model_without_bringing_it_is
     bundle = Bundle(small_model(), FeatureConfig(), small_units(), attachments=attachments)
     with pytest.raises(CheckpointError, match=r"recurrent\.safetensors"):
         BeamReader(bundle)
+
+
+def test_margins_count_from_the_best_reading_without_a_hotword(tmp_path: Path, lm: Path) -> None:
+    save_lexicon(phoneme_lexicon(WORDS), tmp_path / LEXICON)
+    (tmp_path / SETTINGS).write_text(yaml.safe_dump({}))
+    attachments = {SETTINGS: tmp_path / SETTINGS, LEXICON: tmp_path / LEXICON, LANGUAGE_MODEL: lm}
+    bundle = Bundle(small_model(), FeatureConfig(), small_units(), attachments=attachments)
+    readings = [Hypothesis(_words("cats"), -1.0), Hypothesis(_words("two"), -6.0), Hypothesis(_words("too"), -7.0)]
+    assert BeamReader(bundle)._from_best(4.0, readings) == 4.0
+    boosted = BeamReader(bundle, (Hotword("cats", 5.0),))
+    assert boosted._from_best(4.0, readings) == 9.0
+    assert boosted._from_best(4.0, readings[1:]) == 4.0
+    assert boosted._from_best(4.0, readings[:1]) == 4.0
 
 
 def test_a_second_head_has_its_say_on_the_best_readings() -> None:
