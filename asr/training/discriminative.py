@@ -7,6 +7,7 @@ The sum over all sequences is exact: a forward pass through CTC's topology compo
 Lattice-free MMI: Povey et al. 2016. With CTC's topology (CTC-CRF): Xiang and Ou 2019.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -22,6 +25,7 @@ from asr.lm.counting import read_lines
 from asr.model.acoustic import Encoded
 from asr.model.units import Units, frames_needed
 from asr.training.loss import ctc_each, label_count
+from asr.writing import whole_file
 
 RESCALED = 4  # frames; the likeliest path of more could leave single precision
 BEGIN = 0  # of a sentence, as a history; as a token 0 is the blank, which no sequence holds
@@ -45,10 +49,19 @@ class DiscriminativeConfig:
 class SequenceLoss:
     """The trigram of a config's texts, and the loss under it."""
 
-    def __init__(self, config: DiscriminativeConfig, units: Units) -> None:
+    def __init__(self, config: DiscriminativeConfig, units: Units, folder: Path) -> None:
+        """`folder`: the run's, where the trigram is kept: minutes of counting, which a run that goes on is spared."""
         self.config = config
-        lines = islice(read_lines(config.texts), 0, None, config.every)
-        self.lm = trigram(filter(None, (units.encode(line.strip()) for line in lines)), len(units.tokens))
+        kept = folder / "trigram.safetensors"
+        texts = [(str(x), x.stat().st_size if x.exists() else 0) for x in config.texts]
+        source = json.dumps([texts, config.every, list(units.tokens)])
+        found = _read_trigram(kept, source)
+        if found is None:
+            lines = islice(read_lines(config.texts), 0, None, config.every)
+            found = trigram(filter(None, (units.encode(line.strip()) for line in lines)), len(units.tokens))
+            with whole_file(kept) as part:
+                save_file({"trigram": found}, part, {"source": source})
+        self.lm = found
 
     def added_to(
         self, losses: dict[str, Tensor], encoded: Encoded, targets: dict[str, list[list[int] | None]]
@@ -60,6 +73,15 @@ class SequenceLoss:
         each = mmi_loss(encoded.log_probs[head], encoded.lengths, targets[head], self.lm)
         mean = each.sum() / label_count(encoded.lengths, targets[head])
         return losses | {head: self.config.weight * mean + self.config.ctc * losses[head]}
+
+
+def _read_trigram(path: Path, source: str) -> Tensor | None:
+    """What was kept, if it is of the same texts and tokens and whole."""
+    try:
+        with safe_open(path, "pt") as file:
+            return file.get_tensor("trigram") if (file.metadata() or {}).get("source") == source else None
+    except (OSError, SafetensorError):
+        return None
 
 
 def trigram(sequences: Iterable[list[int]], size: int) -> Tensor:

@@ -66,7 +66,7 @@ class TrainingRun:
         against = config.discriminative
         self.sequences: SequenceLoss | None = None
         if against:
-            self.sequences = SequenceLoss(against, self.units[config.model.heads[against.head].units])
+            self.sequences = SequenceLoss(against, self.units[config.model.heads[against.head].units], folder)
         self.state = self._begin(initial)
         self.failures = Failures(folder)
         self._batches: Iterator[Batch] = iter(())

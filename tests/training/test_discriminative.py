@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from asr.errors import ConfigError
+from asr.model.units import ListedUnits
+from asr.training import discriminative
 from asr.training.config import TrainingConfig
-from asr.training.discriminative import BEGIN, DiscriminativeConfig, log_total, mmi_loss, trigram
+from asr.training.discriminative import BEGIN, DiscriminativeConfig, SequenceLoss, log_total, mmi_loss, trigram
 from asr.training.loop import TrainingRun
 from pipelines.train_command import read_training_config
 from tests.training.test_loop import TEXTS, assert_ten_steps_are_five_and_five, small_training, tone_manifest
@@ -107,6 +109,26 @@ def test_a_run_that_learns_against_all_sequences_learns_what_was_said(tmp_path: 
     run = TrainingRun(replace(config, optimiser=steps), tmp_path / "run")
     losses = [run.advance().losses["character"] for _ in range(60)]
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_trigram_is_kept_and_counted_anew_only_for_other_texts_or_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, units = discriminative_training(tmp_path).discriminative, ListedUnits.characters(TEXTS)
+    assert config is not None
+    counted = []
+    monkeypatch.setattr(discriminative, "trigram", lambda x, size: counted.append(size) or trigram(x, size))  # type: ignore[func-returns-value]
+    losses = [SequenceLoss(config, units, tmp_path / "run") for _ in range(2)]
+    assert torch.equal(losses[0].lm, losses[1].lm)
+    assert len(counted) == 1
+    (tmp_path / "run" / "trigram.safetensors").write_bytes(b"damaged")
+    assert torch.equal(SequenceLoss(config, units, tmp_path / "run").lm, losses[0].lm)
+    (tmp_path / "text.txt").write_text(TEXTS[0] + "\n")
+    assert not torch.equal(SequenceLoss(config, units, tmp_path / "run").lm, losses[0].lm)
+    assert len(counted) == 3
+    (tmp_path / "text.txt").unlink()
+    with pytest.raises(ConfigError, match=r"text\.txt"):
+        SequenceLoss(config, units, tmp_path / "run")
 
 
 def test_five_such_steps_saved_loaded_and_five_more_are_ten(tmp_path: Path) -> None:
