@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,34 +34,41 @@ class PrefixTree:
     def of(cls, sequences: Sequence[Sequence[int]], root: int = 0) -> "PrefixTree":
         """A tree over one sequence or more, each of one token or more."""
         depths = _depths(sequences, root)
-        firsts = [d for d, (parents, _, _) in enumerate(depths) if parents is not None]
+        firsts = [d for d, depth in enumerate(depths) if not depth.alike]
         levels, places, before = list[Level](), list[list[int]]([] for _ in sequences), 0
         for first, end in zip(firsts, [*firsts[1:], len(depths)], strict=True):
-            parents, width = depths[first][0], end - first
-            tokens = [list(column) for column in zip(*(tokens for _, tokens, _ in depths[first:end]), strict=True)]
-            levels.append(Level(torch.tensor(parents), torch.tensor(tokens)))
-            for t in range(width):
-                for i, row in depths[first + t][2].items():
-                    places[i].append(before + row * width + t)
-            before += len(tokens) * width
+            level = Level(torch.tensor(depths[first].parents), torch.tensor([x.tokens for x in depths[first:end]]).T)
+            levels.append(level)
+            for t, depth in enumerate(depths[first:end]):
+                for i, row in depth.at.items():
+                    places[i].append(before + row * (end - first) + t)
+            before += level.tokens.numel()
         paths = (
             (torch.tensor(found), torch.tensor(sequence)) for found, sequence in zip(places, sequences, strict=True)
         )
         return cls(tuple(levels), tuple(paths))
 
 
-def _depths(sequences: Sequence[Sequence[int]], root: int) -> list[tuple[list[int] | None, list[int], dict[int, int]]]:
-    """Of the beginnings of each length: parents (None: all go on alike), tokens, and which one is each sequence's."""
-    at = dict.fromkeys(range(len(sequences)), 0)
-    depths: list[tuple[list[int] | None, list[int], dict[int, int]]] = [([0], [root], at)]
+class _Depth(NamedTuple):
+    """The beginnings of one length."""
+
+    parents: list[int]  # the place of each one's parent in the depth above
+    tokens: list[int]  # the last of each one
+    at: dict[int, int]  # sequence -> which of these is its own
+    alike: bool  # whether each of the depth above goes on, once: its parents are 0, 1, …
+
+
+def _depths(sequences: Sequence[Sequence[int]], root: int) -> list[_Depth]:
+    depths = [_Depth([0], [root], dict.fromkeys(range(len(sequences)), 0), alike=False)]
     for depth in range(1, max(map(len, sequences))):
         known: dict[tuple[int, int], int] = {}
+        above = depths[-1]
         at = {
             i: known.setdefault((place, sequences[i][depth - 1]), len(known))
-            for i, place in at.items()
+            for i, place in above.at.items()
             if depth < len(sequences[i])
         }
         parents = [parent for parent, _ in known]
-        alike = parents == list(range(len(depths[-1][1])))
-        depths.append((None if alike else parents, [token for _, token in known], at))
+        alike = parents == list(range(len(above.tokens)))
+        depths.append(_Depth(parents, [token for _, token in known], at, alike))
     return depths

@@ -2,6 +2,7 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -149,12 +150,17 @@ def test_a_lexicon_of_other_tokens_and_a_missing_language_model_are_errors(lm: P
         decoder(lm.with_name("absent.bin"))
 
 
+def bundle_of(folder: Path, lm: Path, settings: dict[str, Any]) -> Bundle:
+    """A small model with a lexicon, a language model and these settings."""
+    save_lexicon(phoneme_lexicon(WORDS), folder / LEXICON)
+    (folder / SETTINGS).write_text(yaml.safe_dump(settings))
+    (folder / LANGUAGE_MODEL).write_text(lm.read_text())
+    attachments = {name: folder / name for name in (SETTINGS, LEXICON, LANGUAGE_MODEL)}
+    return Bundle(small_model(), FeatureConfig(), small_units(), attachments=attachments)
+
+
 def test_a_model_brings_its_decoder_along(tmp_path: Path, lm: Path) -> None:
-    save_lexicon(phoneme_lexicon(WORDS), tmp_path / LEXICON)
-    (tmp_path / SETTINGS).write_text(yaml.safe_dump({"lm_weight": 1.25}))
-    (tmp_path / LANGUAGE_MODEL).write_text(lm.read_text())
-    attachments = {name: tmp_path / name for name in (SETTINGS, LEXICON, LANGUAGE_MODEL)}
-    save_bundle(Bundle(small_model(), FeatureConfig(), small_units(), attachments=attachments), tmp_path / "model")
+    save_bundle(bundle_of(tmp_path, lm, {"lm_weight": 1.25}), tmp_path / "model")
     bundle = load_bundle(tmp_path / "model")
     reader = make_decoder(bundle, "auto")
     assert isinstance(reader, BeamReader)
@@ -170,19 +176,13 @@ def test_a_model_brings_its_decoder_along(tmp_path: Path, lm: Path) -> None:
 def test_a_model_that_asks_for_a_recurrent_language_model_without_bringing_it_is_an_error(
     tmp_path: Path, lm: Path
 ) -> None:
-    save_lexicon(phoneme_lexicon(WORDS), tmp_path / LEXICON)
-    (tmp_path / SETTINGS).write_text(yaml.safe_dump({"recurrent_weight": 0.3}))
-    attachments = {SETTINGS: tmp_path / SETTINGS, LEXICON: tmp_path / LEXICON, LANGUAGE_MODEL: lm}
-    bundle = Bundle(small_model(), FeatureConfig(), small_units(), attachments=attachments)
+    bundle = bundle_of(tmp_path, lm, {"recurrent_weight": 0.3})
     with pytest.raises(CheckpointError, match=r"recurrent\.safetensors"):
         BeamReader(bundle)
 
 
 def test_margins_count_from_the_best_reading_without_a_hotword(tmp_path: Path, lm: Path) -> None:
-    save_lexicon(phoneme_lexicon(WORDS), tmp_path / LEXICON)
-    (tmp_path / SETTINGS).write_text(yaml.safe_dump({}))
-    attachments = {SETTINGS: tmp_path / SETTINGS, LEXICON: tmp_path / LEXICON, LANGUAGE_MODEL: lm}
-    bundle = Bundle(small_model(), FeatureConfig(), small_units(), attachments=attachments)
+    bundle = bundle_of(tmp_path, lm, {})
     readings = [Hypothesis(_words("cats"), -1.0), Hypothesis(_words("two"), -6.0), Hypothesis(_words("too"), -7.0)]
     assert BeamReader(bundle)._from_best(4.0, readings) == 4.0
     boosted = BeamReader(bundle, (Hotword("cats", 5.0),))
