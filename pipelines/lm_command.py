@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.outputs import check_files, check_folder, save
+from pipelines.outputs import check_files, check_folder, lock, save
 
 app = typer.Typer(
     help="Language models: n-grams and recurrent ones from text; measure them; let them write.", no_args_is_help=True
@@ -141,9 +141,6 @@ def train(
     folder = run or Path("runs") / config.stem
     check_folder(folder)
     settings = dataclasses.replace(given, texts=texts, units=config.parent / given.units)
-    training = LanguageRun(settings, folder, device=str(choose_device(device)))
-    sizes = f"{len(training.learned)} sentences, {sum(x.numel() for x in training.state.model.parameters())} weights"
-    print(f"{folder}: {sizes}, from step {training.state.step}", file=sys.stderr)
     said = time.monotonic()
 
     def report(progress: LanguageProgress) -> None:
@@ -155,7 +152,12 @@ def train(
             seen = f"{progress.trained_tokens / 1e6:.2f} M tokens, {progress.speed:.0f} a second"
             print(f"{done}  {seen}{measured}", file=sys.stderr, flush=True)
 
-    training.run(report)
+    with lock(folder / "lock", "--run"):
+        training = LanguageRun(settings, folder, device=str(choose_device(device)))
+        weights = sum(x.numel() for x in training.state.model.parameters())
+        sizes = f"{len(training.learned)} sentences, {weights} weights"
+        print(f"{folder}: {sizes}, from step {training.state.step}", file=sys.stderr)
+        training.run(report)
     print(folder / "last.safetensors")
 
 

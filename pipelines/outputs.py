@@ -1,12 +1,14 @@
 """Where a command writes: tried before the work; and what was made is not lost where it cannot be written after it."""
 
 import errno
+import fcntl
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from asr.errors import AsrError, ConfigError
 from asr.writing import write_whole
@@ -44,6 +46,21 @@ def check_folder(path: Path) -> None:
     """Raises ConfigError where there is no folder to write into and none can be made."""
     with _refusing(path):
         _try(path.resolve())
+
+
+def lock(path: Path, option: str) -> IO[str]:
+    """A file in a run's folder that one process at a time holds, until it is closed or the process ends.
+
+    The folder is made. Raises ConfigError, of the option that named it, while another run is at work there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise ConfigError(option, f"another run is at work in {path.parent}; wait for it or choose another") from None
+    return file
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`asr train`: a run in a folder, begun or resumed."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.outputs import check_folder
+from pipelines.outputs import check_folder, lock
 
 if TYPE_CHECKING:
     from asr.training.config import TrainingConfig
@@ -28,10 +29,16 @@ def train(
     if workers or address:
         _train_on_ray(config, folder, change or [], device=device, workers=workers or 1, address=address)
         return
+    settings = read_training_config(config, change or [])
+    leads = os.environ.get("RANK", "0") == "0"
+    with lock(folder / "lock", "--run") if leads else contextlib.nullcontext():
+        _train_here(settings, folder, device)
+
+
+def _train_here(settings: "TrainingConfig", folder: Path, device: str) -> None:
     from asr.model.engine import choose_device
     from asr.training.loop import TrainingRun
 
-    settings = read_training_config(config, change or [])
     if "TORCHELASTIC_RUN_ID" in os.environ:  # one of several processes that torchrun started
         import torch
 
@@ -54,7 +61,7 @@ def _train_on_ray(
     from pipelines.train_on_ray import Task, train_on_ray
 
     task = Task(read_training_config(config.absolute(), changes), folder.absolute(), device)
-    with Reporter(folder) as reporter, data_only_on_stdout():
+    with lock(folder / "lock", "--run"), Reporter(folder) as reporter, data_only_on_stdout():
         train_on_ray(task, reporter, workers=workers, address=address)
     print(folder / "last")
 

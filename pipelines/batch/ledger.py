@@ -4,16 +4,15 @@ A row goes queued -> running -> done | failed | quarantined. The outputs are wri
 between the two costs the same bytes written again, never a recording.
 """
 
-import fcntl
 import hashlib
 import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from asr.errors import AudioError, ConfigError
+from pipelines.outputs import lock
 
 NAME = "ledger.sqlite"
 _TABLE = """CREATE TABLE IF NOT EXISTS files (
@@ -44,8 +43,7 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         """Open or begin the ledger in an output folder. Raises ConfigError while another run writes there."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(folder / f"{NAME}.lock")
+        self._lock = lock(folder / f"{NAME}.lock", "--out")
         self._rows = sqlite3.connect(folder / NAME, isolation_level=None)
         self._rows.execute("PRAGMA journal_mode=WAL")
         self._rows.execute("PRAGMA synchronous=FULL")
@@ -150,13 +148,3 @@ def _same(row: Row, path: Path, there: os.stat_result, settings_hash: str) -> bo
     if (row.path, row.size, row.settings_hash) != (str(path), there.st_size, settings_hash):
         return False
     return row.mtime_ns == there.st_mtime_ns or row.audio_hash == hash_file(path)
-
-
-def _locked(path: Path) -> IO[str]:
-    lock = path.open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise ConfigError("--out", f"another run is writing to {path.parent}; wait for it or choose another") from None
-    return lock

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from asr.audio.reader import SAMPLE_RATE
-from asr.errors import AsrError, ConfigError
+from asr.errors import AsrError
 from pipelines.live_graph.config import CHUNK, GraphConfig, ModelChoice
 from pipelines.live_graph.figures import StreamFigures
 from pipelines.live_graph.graph import Graph
 from pipelines.live_graph.scaling import Need
 from pipelines.live_graph.session import Session, Viewer
 from pipelines.live_graph.sources import Source
+from pipelines.outputs import lock
 from pipelines.ray_connection import connected
 
 
@@ -95,10 +95,5 @@ def _folder(given: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="asr-live-", ignore_cleanup_errors=True) as name:
             yield Path(name)
         return
-    given.mkdir(parents=True, exist_ok=True)
-    with (given / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError("--session", f"another run is using {given}; wait for it or choose another") from None
+    with lock(given / "lock", "--session"):
         yield given

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from pipelines.outputs import lock
 from tests.pipelines.test_transcribe import asr
 from tests.recordings import AUDIO
 
@@ -59,3 +60,12 @@ def test_adapting_into_a_folder_of_other_things_is_misuse_and_leaves_them(tmp_pa
     done = asr("adapt", AUDIO, "--out", tmp_path / "mine")
     assert (done.returncode, "other things" in done.stderr) == (2, True)
     assert (tmp_path / "mine" / "photo.jpg").exists()
+
+
+def test_a_second_run_in_a_folder_is_refused_and_the_first_is_not_touched(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with lock(run / "lock", "--run"):
+        second = asr("train", "--config", TINY, "--run", run)
+    assert second.returncode == 2
+    assert "another run is at work in" in second.stderr
+    assert [path.name for path in run.iterdir()] == ["lock"]
