@@ -1,7 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
 import contextlib
 import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +33,26 @@ def whole_file(path: Path) -> Iterator[Path]:
                 part.unlink()
     except OSError as error:
         raise AsrError(path, f"cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `path` in the end; after a failure `path` is as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    before = new.with_name(f"{new.name}-before")
+    try:
+        yield new
+        new.chmod(0o755)
+        if path.exists():
+            path.rename(before)
+        new.rename(path)
+    except BaseException:
+        if before.exists():
+            before.rename(path)
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def write_whole(path: Path, text: str) -> None:

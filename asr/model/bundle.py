@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.storage import Storage, packed, unpacked
 from asr.model.units import Units, load_units, save_units
 from asr.settings import make_settings
+from asr.writing import whole_folder
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
@@ -62,28 +62,23 @@ def refuse_to_replace(folder: Path) -> None:
 
 
 def save_bundle(bundle: Bundle, folder: Path, *, storage: Storage = "fp32") -> None:
-    """Write all files under a temporary name, then rename. `storage`: smaller weights, for a product."""
+    """Write all files, or none. `storage`: smaller weights, for a product."""
     refuse_to_replace(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    for kind, units in bundle.units.items():
-        save_units(units, new, kind)
-    (new / WEIGHTS).write_bytes(save(packed(bundle.model.state_dict(), storage)))
-    for name, path in bundle.attachments.items():
-        shutil.copyfile(path, new / name)
-    (new / "CARD.md").write_text(bundle.card, encoding="utf-8")
-    (new / "metrics.json").write_text(json.dumps(bundle.metrics, indent=1) + "\n", encoding="utf-8")
-    config = {
-        "format": FORMAT,
-        "features": dataclasses.asdict(bundle.features),
-        "model": dataclasses.asdict(bundle.model.config),
-        "files": {path.name: _digest(path) for path in sorted(new.iterdir()) if path.name not in _UNCHECKED},
-    }
-    (new / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    new.chmod(0o755)
-    if folder.exists():
-        shutil.rmtree(folder)
-    new.rename(folder)
+    with whole_folder(folder) as new:
+        for kind, units in bundle.units.items():
+            save_units(units, new, kind)
+        (new / WEIGHTS).write_bytes(save(packed(bundle.model.state_dict(), storage)))
+        for name, path in bundle.attachments.items():
+            shutil.copyfile(path, new / name)
+        (new / "CARD.md").write_text(bundle.card, encoding="utf-8")
+        (new / "metrics.json").write_text(json.dumps(bundle.metrics, indent=1) + "\n", encoding="utf-8")
+        config = {
+            "format": FORMAT,
+            "features": dataclasses.asdict(bundle.features),
+            "model": dataclasses.asdict(bundle.model.config),
+            "files": {path.name: _digest(path) for path in sorted(new.iterdir()) if path.name not in _UNCHECKED},
+        }
+        (new / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def load_bundle(folder: Path) -> Bundle:

@@ -26,6 +26,7 @@ from asr.features.augmentation import AugmentationConfig
 from asr.model.bundle import Bundle
 from asr.model.units import Units
 from asr.training.config import DataConfig, OptimiserConfig, TrainingConfig
+from asr.writing import whole_file
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,8 @@ def prepare(references: Iterable[Reference], folder: Path, units: Iterable[Units
 def _decoded(reference: Reference, path: Path) -> float:
     if not path.exists():
         samples = samples_of(reference)
-        part = path.with_suffix(".part")
-        soundfile.write(part, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-        part.rename(path)
+        with whole_file(path) as part:
+            soundfile.write(part, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
     return float(soundfile.info(path).duration)
 
 

@@ -5,7 +5,6 @@ No pickle.
 
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from asr.errors import CheckpointError
 from asr.model.acoustic import AcousticModel
+from asr.writing import whole_folder
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -52,19 +52,15 @@ class TrainingState(RunState[AcousticModel]):
 
 
 def save_state(state: RunState[Any], folder: Path) -> None:
-    """Write under a temporary name, then rename."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    """Write the state's folder, whole or not at all."""
     tensors = {f"model.{name}": x for name, x in state.model.state_dict().items()}
     tensors |= {f"average.{name}": x for name, x in state.average.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": x for name, x in moments.items()}
-    save_file({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, new / "state.safetensors")
     counters = {name: getattr(state, name) for name in state.counters()}
-    (new / "state.json").write_text(json.dumps(counters), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    new.rename(folder)
+    with whole_folder(folder) as new:
+        save_file({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, new / "state.safetensors")
+        (new / "state.json").write_text(json.dumps(counters), encoding="utf-8")
 
 
 def save_newest(state: RunState[Any], run: Path, keep: int) -> None:
