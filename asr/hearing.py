@@ -6,7 +6,6 @@ depend on them. The second half, `asr.live`, turns what was heard into words; th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +13,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from asr import cutting
+from asr.audio.given import floats
 from asr.audio.reader import LOUDEST
 from asr.cutting import Cut, CutterState
-from asr.errors import AudioError
 from asr.features import spectral
 from asr.features.spectral import FeatureConfig, FramerState
 from asr.segments import SegmentConfig, Span
@@ -96,24 +95,10 @@ def step_many(
 
 
 def _sane(samples: ArrayLike) -> Samples:
-    values = _floats(samples)
+    values = floats(samples, "pushed samples")
     if not np.abs(values).max(initial=0.0) <= LOUDEST:  # or it is no number
         values = np.clip(np.nan_to_num(values), -LOUDEST, LOUDEST)
     return values.astype(np.float32, copy=False)
-
-
-def _floats(samples: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.floating[Any]]]:
-    expected = "expected floats within -1 to 1, one channel, shape (S,), at 16 kHz"
-    try:
-        values = np.asarray(samples)
-    except (TypeError, ValueError, RuntimeError) as error:  # rows of unlike length; tensors of a GPU or of a gradient
-        raise AudioError("pushed samples", f"{expected}; got a {type(samples).__name__}: {error}") from error
-    if values.ndim != 1:
-        raise AudioError("pushed samples", f"{expected}; got shape {values.shape}: push one channel, or their mean")
-    if values.dtype.kind != "f":
-        advice = "divide whole numbers by full scale (32768 for int16)"
-        raise AudioError("pushed samples", f"{expected}; got {values.dtype}: {advice}")
-    return values
 
 
 def finish(segments: SegmentConfig, state: HearingState) -> Heard:

@@ -1,7 +1,7 @@
 """The front door: load a model, turn recordings into transcripts.
 
 recognizer = Recognizer.load()
-print(recognizer.transcribe(Path("talk.mp3")).text)
+print(recognizer.transcribe("talk.mp3").text)
 """
 
 import threading

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from asr.audio.reader import probe_duration, read_audio, read_blocks
 from asr.errors import AudioError
@@ -183,6 +184,28 @@ def test_the_header_tells_the_duration() -> None:
     found = probe_duration(RECORDINGS[0])
     assert found == pytest.approx(len(read_audio(RECORDINGS[0])) / 16_000, abs=0.05)
     assert probe_duration(Path("absent.wav")) is None
+
+
+def test_a_name_and_samples_give_what_the_file_gives() -> None:
+    whole = read_audio(RECORDINGS[0])
+    assert np.array_equal(read_audio(str(RECORDINGS[0])), whole)
+    for samples in (whole, whole.astype(np.float64), whole.tolist(), torch.from_numpy(whole)):
+        assert np.array_equal(np.concatenate(list(read_blocks(samples, block_s=0.7))), whole)
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (np.zeros(8, np.int16), "samples: .*got int16: divide whole numbers by full scale"),
+        (np.zeros((2, 8)), r"samples: .*got shape \(2, 8\): give one channel"),
+        (np.zeros(0), "samples: holds no samples"),
+        (np.full(8, np.nan), "samples: holds values that are not finite, after 0.0 s"),
+        (None, "samples: expected floats"),
+    ],
+)
+def test_samples_that_are_none_are_errors_that_say_what_came(samples: object, said: str) -> None:
+    with pytest.raises(AudioError, match=said):
+        read_audio(samples)  # type: ignore[arg-type]
 
 
 def test_a_stream_given_by_hand_is_named_stdin() -> None:

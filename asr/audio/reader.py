@@ -14,13 +14,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard, cast
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import ArrayLike
 
 from asr.audio.containers import read_container
+from asr.audio.given import floats
 from asr.audio.mixing import Channels, mix
 from asr.audio.parts import Part
 from asr.audio.truncation import missing_end
@@ -36,14 +38,17 @@ AUDIO_SUFFIXES = frozenset(
 )
 
 Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
-Source = Path | bytes | BinaryIO | Part
+File = Path | bytes | BinaryIO
+Source = File | str | Part | ArrayLike
 
 
 def name_of(source: Source) -> str:
     """What a source is called where nobody gave it a name."""
     if isinstance(source, Part):
         return name_of(source.recording) + source.label
-    return str(source) if isinstance(source, Path) else "audio bytes" if isinstance(source, bytes) else "stdin"
+    if isinstance(source, Path | str):
+        return str(source)
+    return "audio bytes" if isinstance(source, bytes) else "stdin" if hasattr(source, "read") else "samples"
 
 
 def read_blocks(
@@ -55,17 +60,38 @@ def read_blocks(
 ) -> Iterator[Samples]:
     """Blocks of some `block_s` seconds, (S,) float32 at 16 kHz, none empty. Raises AudioError.
 
-    `source`: a path, the bytes of a file, a binary stream (a pipe is spooled to disk first: formats need to seek), or a
-    part of a recording. `tell`: what a person should know of how it is read, in words.
+    `source`: a path, the bytes of a file, a binary stream (a pipe is spooled to disk first: formats need to seek), a
+    part of a recording, or its samples: (S,) floats at 16 kHz, within -1 to 1. `tell`: what a person should know of
+    how it is read, in words.
     """
     called = name or name_of(source)
+    if isinstance(source, str):
+        source = Path(source)
     try:
-        yield from _checked_blocks(source, called, block_s, tell)
+        if _is_coded(source):
+            yield from _checked_blocks(source, called, block_s, tell)
+        else:
+            yield from _blocks_of(cast(ArrayLike, source), called, block_s)
     except OSError as error:  # the disk or the network under the file, not its content
         raise AudioError(called, f"cannot be read: {error.strerror or error}") from error
 
 
-def _checked_blocks(source: Source, called: str, block_s: float, tell: Callable[[str], None]) -> Iterator[Samples]:
+def _is_coded(source: Source) -> TypeGuard[File | Part]:
+    return isinstance(source, Path | bytes | Part) or hasattr(source, "read")
+
+
+def _blocks_of(samples: ArrayLike, called: str, block_s: float) -> Iterator[Samples]:
+    values = floats(samples, called)
+    if not len(values):
+        raise AudioError(called, _nothing(0))
+    size = max(1, round(block_s * SAMPLE_RATE))
+    for place in range(0, len(values), size):
+        block = values[place : place + size].astype(np.float32, copy=False)
+        _check_values(block, called, place)
+        yield block
+
+
+def _checked_blocks(source: File | Part, called: str, block_s: float, tell: Callable[[str], None]) -> Iterator[Samples]:
     whole, first, last = _bounds(source, called)
     skipped_s = max(0, first // SAMPLE_RATE - 1)  # on whole seconds both rates have a sample; one is there to settle in
     place = skipped_s * SAMPLE_RATE
@@ -90,7 +116,7 @@ def _checked_blocks(source: Source, called: str, block_s: float, tell: Callable[
         raise AudioError(called, f"expected a part that ends at {said:.1f} s; the recording ends at {came:.1f} s")
 
 
-def _bounds(source: Source, called: str) -> tuple[Path | bytes | BinaryIO, int, int | None]:
+def _bounds(source: File | Part, called: str) -> tuple[File, int, int | None]:
     """The recording, the first of its samples to read, and the one after the last."""
     if not isinstance(source, Part):
         return source, 0, None
@@ -132,7 +158,7 @@ def probe_duration(path: Path) -> float | None:
         return None
 
 
-def _seekable(source: Path | bytes | BinaryIO, called: str) -> BinaryIO:
+def _seekable(source: File, called: str) -> BinaryIO:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     if isinstance(source, Path):

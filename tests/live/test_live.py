@@ -162,7 +162,7 @@ def test_floats_of_any_width_lists_and_tensors_are_heard_as_float32(recognizer: 
         ([0, 1, -1], "got int64"),
         (np.zeros(4000, bool), "got bool"),
         (np.zeros(4000, np.complex64), "got complex64"),
-        (np.zeros((2, 4000), np.float32), r"got shape \(2, 4000\): push one channel, or their mean"),
+        (np.zeros((2, 4000), np.float32), r"got shape \(2, 4000\): give one channel, or their mean"),
         (np.float32(0), r"got shape \(\)"),
         (b"\0\0", r"got shape \(\)"),
         ([[0.1], [0.1, 0.2]], "got a list: .* inhomogeneous"),
