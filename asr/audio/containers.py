@@ -79,6 +79,8 @@ def _first_bytes(file: BinaryIO) -> str:
     """What a file seems to be, for a message."""
     file.seek(0)
     head = file.read(48)
+    if head[4:8] == b"ftyp":
+        return "an mp4 without its table of contents, which is written last: not finished, or not copied whole"
     if head and all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head):
         return f"text that starts {head[:24].decode('ascii')!r}; is its name right?"
     return f"data that starts with the bytes {head[:8].hex(' ')}; is it audio?"

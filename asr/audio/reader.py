@@ -21,6 +21,7 @@ import soundfile
 import soxr
 
 from asr.audio.containers import read_container
+from asr.audio.joined import begins_anew, goes_on
 from asr.audio.mixing import Channels, mix
 from asr.audio.parts import Part
 from asr.audio.truncation import missing_end
@@ -80,7 +81,11 @@ def _checked_blocks(source: Source, called: str, block_s: float, tell: Callable[
                 return
         if place <= first:
             raise AudioError(called, _nothing(first))
-        missing = missing_end(file)
+        missing, another = missing_end(file), begins_anew(file)
+    if another:
+        raise AudioError(
+            called, f"another recording begins behind its end, after {place / SAMPLE_RATE:.1f} s; take the file apart"
+        )
     if missing:
         raise AudioError(
             called, f"truncated: {missing}; {place / SAMPLE_RATE:.1f} s could be read. Copy it again from its source"
@@ -161,11 +166,21 @@ class _InOrder(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
+def _known(file: BinaryIO) -> _InOrder | None:
+    """A file of which soundfile reads everything."""
+    if goes_on(file):
+        return None
+    file.seek(0)
+    try:
+        return _InOrder(file)
+    except soundfile.LibsndfileError:
+        return None
+
+
 def _decoded(file: BinaryIO, called: str, block_s: float, skipped_s: int) -> Iterator[tuple[Channels, int]]:
     """Blocks (S, C) with their rate in Hz, without the first `skipped_s` seconds."""
-    try:
-        sound = _InOrder(file)
-    except soundfile.LibsndfileError:
+    sound = _known(file)
+    if sound is None:
         file.seek(0)
         yield from _without_first(skipped_s, read_container(file, called, block_s))
         return
@@ -177,15 +192,25 @@ def _decoded(file: BinaryIO, called: str, block_s: float, skipped_s: int) -> Ite
 
 
 def _sound_blocks(sound: _InOrder, called: str, block_s: float, begin_s: int) -> Iterator[tuple[Channels, int]]:
+    """Read in tenths of a second: soundfile gives nothing of a piece in which damage lies."""
     frames, read = round(block_s * sound.samplerate), min(begin_s * sound.samplerate, sound.frames)
+    least = max(1, min(frames, sound.samplerate // 10))
+    kept, damage = list[Channels](), None
     try:
         if read:
             sound.seek(read)
-        while len(block := sound.read(frames, dtype="float32", always_2d=True)):
-            read += len(block)
-            yield block, sound.samplerate
+        while len(piece := sound.read(least, dtype="float32", always_2d=True)):
+            read += len(piece)
+            kept.append(piece)
+            if sum(map(len, kept)) >= frames:
+                yield np.concatenate(kept), sound.samplerate
+                kept = []
     except soundfile.LibsndfileError as error:
-        raise AudioError(called, f"damaged or truncated after {read / sound.samplerate:.1f} s: {error}") from error
+        damage = error
+    if kept:
+        yield np.concatenate(kept), sound.samplerate
+    if damage is not None:
+        raise AudioError(called, f"damaged or truncated after {read / sound.samplerate:.1f} s: {damage}") from damage
     # A header may overstate by a codec's padding, never by a quarter of a second.
     if 0 < sound.frames < sys.maxsize // 2 and sound.frames - read > sound.samplerate / 4:
         said, came = sound.frames / sound.samplerate, read / sound.samplerate
