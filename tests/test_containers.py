@@ -155,3 +155,43 @@ def test_of_a_damaged_flac_all_that_lies_before_the_damage_is_read(tmp_path: Pat
     heard = np.concatenate(blocks)
     assert len(heard) > 3.5 * 16_000
     np.testing.assert_allclose(heard, noise[: len(heard)], atol=1e-4)
+
+
+def on_a_clock(*tracks: list[tuple[float, np.ndarray]]) -> bytes:
+    """A matroska file of tracks, each of sound that begins at some second."""
+    file, packets = io.BytesIO(), []
+    with av.open(file, "w", format="matroska") as container:
+        for track in tracks:
+            stream = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+            for begin_s, samples in track:
+                frame = av.AudioFrame.from_ndarray(
+                    (samples * 32767).astype(np.int16)[None], format="s16", layout="mono"
+                )
+                frame.rate, frame.pts = 16_000, round(begin_s * 16_000)
+                packets += stream.encode(frame)
+        for packet in sorted(packets, key=lambda packet: packet.pts):
+            container.mux(packet)
+    return file.getvalue()
+
+
+def test_silence_that_only_the_clock_of_a_container_knows_is_kept() -> None:
+    low, high = tone(1.0, hz=300), tone(1.0, hz=700)
+    samples = read_audio(on_a_clock([(0.0, low), (5.25, high)]))
+    assert len(samples) == 6.25 * 16_000
+    np.testing.assert_allclose(samples[:16_000], low, atol=1e-4)
+    assert not samples[16_000 : 5 * 16_000].any()
+    np.testing.assert_allclose(samples[-16_000:], high, atol=1e-4)
+
+
+def test_a_clock_that_trembles_goes_back_or_jumps_to_another_day_adds_no_silence() -> None:
+    second = tone(1.0)
+    for times in ((0.0, 1.2, 2.0, 3.3), (0.0, 1.0, 40_000.0, 40_001.0)):
+        assert len(read_audio(on_a_clock([(time, second) for time in times]))) == 4 * 16_000
+
+
+def test_a_track_that_begins_after_the_others_is_timed_like_them_and_it_is_said_which_is_heard() -> None:
+    file, notes = on_a_clock([(2.0, tone(1.0))], [(0.0, tone(3.0))]), list[str]()
+    samples = np.concatenate(list(read_blocks(file, tell=notes.append)))
+    assert len(samples) == 3 * 16_000
+    assert not samples[:32_000].any()
+    assert notes == ["the first of its 2 sound tracks is heard, and no other"]

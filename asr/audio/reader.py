@@ -71,7 +71,7 @@ def _checked_blocks(source: Source, called: str, block_s: float, tell: Callable[
     skipped_s = max(0, first // SAMPLE_RATE - 1)  # on whole seconds both rates have a sample; one is there to settle in
     place = skipped_s * SAMPLE_RATE
     with _seekable(whole, called) as file:
-        for block in _resampled(mix(_decoded(file, called, block_s, skipped_s), tell)):
+        for block in _resampled(mix(_decoded(file, called, block_s, skipped_s, tell), tell)):
             wanted = block[max(0, first - place) : None if last is None else max(0, last - place)]
             _check_values(wanted, called, place)
             place += len(block)
@@ -145,15 +145,23 @@ def _seekable(source: Path | bytes | BinaryIO, called: str) -> BinaryIO:
             if source.is_dir():
                 raise AudioError(called, "expected a recording; this is a folder")
             file: BinaryIO = source.open("rb")
+            if not file.seekable():  # a pipe with a name, as of <(command)
+                with file as pipe:
+                    file = _spooled(pipe)
         except OSError as error:
             raise AudioError(called, f"cannot be opened: {error.strerror or error}") from error
     else:
-        file = tempfile.TemporaryFile()  # noqa: SIM115  (closed by the caller's `with`)
-        shutil.copyfileobj(source, file)
-        file.seek(0)
+        file = _spooled(source)
     if not file.read(1):
         file.close()
         raise AudioError(called, "empty: the file has 0 bytes; expected a recording")
+    file.seek(0)
+    return file
+
+
+def _spooled(pipe: BinaryIO) -> BinaryIO:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  (closed by the caller's `with`)
+    shutil.copyfileobj(pipe, file)
     file.seek(0)
     return file
 
@@ -177,12 +185,14 @@ def _known(file: BinaryIO) -> _InOrder | None:
         return None
 
 
-def _decoded(file: BinaryIO, called: str, block_s: float, skipped_s: int) -> Iterator[tuple[Channels, int]]:
+def _decoded(
+    file: BinaryIO, called: str, block_s: float, skipped_s: int, tell: Callable[[str], None]
+) -> Iterator[tuple[Channels, int]]:
     """Blocks (S, C) with their rate in Hz, without the first `skipped_s` seconds."""
     sound = _known(file)
     if sound is None:
         file.seek(0)
-        yield from _without_first(skipped_s, read_container(file, called, block_s))
+        yield from _without_first(skipped_s, read_container(file, called, block_s, tell))
         return
     with sound:
         if sound.format == "MP3":  # its frames build upon each other
