@@ -111,6 +111,15 @@ def test_a_pipe_with_a_name_is_read_like_the_file_that_comes_through_it(tmp_path
     writer.join()
 
 
+def test_a_wav_whose_recorder_died_before_it_wrote_the_length_is_read_to_its_end() -> None:
+    file = io.BytesIO()
+    soundfile.write(file, tone(1.0), 16_000, format="WAV")
+    whole = bytearray(file.getvalue())
+    whole[4:8] = bytes(4)
+    whole[whole.index(b"data") + 4 : whole.index(b"data") + 8] = bytes(4)
+    np.testing.assert_array_equal(read_audio(bytes(whole)), read_audio(file.getvalue()))
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
 

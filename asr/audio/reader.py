@@ -180,9 +180,13 @@ def _known(file: BinaryIO) -> _InOrder | None:
         return None
     file.seek(0)
     try:
-        return _InOrder(file)
+        sound = _InOrder(file)
     except soundfile.LibsndfileError:
         return None
+    if sound.frames:
+        return sound
+    sound.close()  # a recorder that died may have left a length of 0: FFmpeg reads on to the file's end
+    return None
 
 
 def _decoded(
