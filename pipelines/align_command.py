@@ -76,8 +76,8 @@ def _text(file: Path | None, text: str | None) -> str:
         said = text if text is not None else file.read_text(encoding="utf-8-sig") if file else ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(file), f"expected a text file in UTF-8: {error}") from error
-    if not said.split():
-        raise ConfigError(str(file or "--text"), "is empty; expected what is said in the recording")
+    if not any(map(str.isalnum, said)):
+        raise ConfigError(str(file or "--text"), "holds no word; expected what is said in the recording")
     return said
 
 

@@ -54,8 +54,7 @@ def main() -> None:
 
     Bytes in the names of files that are no text stand as \\udcXX on standard output.
     """
-    if sys.stdout is None:  # closed: nobody wants to read it, and the next file must not take its place
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    _fill_closed_streams()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         _run()
@@ -70,6 +69,13 @@ def main() -> None:
             print(f"asr: {where}{error.strerror or error}; choose another place", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer would fail once more
         sys.exit(1)
+
+
+def _fill_closed_streams() -> None:
+    """Who closed one, as `2>&-` does, wants nothing from it; and the next file must not take its number and place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
 
 
 def _run() -> None:

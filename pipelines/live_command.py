@@ -50,11 +50,13 @@ def live(
     """
     from asr.writing import printable
     from pipelines.live_screen import open_screen
+    from pipelines.outputs import check_files
 
     if list_devices:
         _show_devices()
         return
     inputs = sources or []
+    check_files(out, read=map(Path, inputs))
     if on_ray or address:
         from pipelines.live_graph.command import hear_on_ray
         from pipelines.live_graph.config import ModelChoice
@@ -92,6 +94,8 @@ def live(
     stream = recognizer.live(delay_ms=delay_ms, stream=name, partials=partials)
     screen = open_screen(as_json=as_json, out=out, form=form, stream=name)
     _listen(stream, sound, screen, save_audio)
+    if screen.incomplete:
+        raise typer.Exit(1)
 
 
 def _listen(stream: "Live", sound: "Iterator[Samples | Notice]", screen: "Screen", save_audio: Path | None) -> None:
@@ -135,7 +139,9 @@ def _sound(source: str, speed: float, microphone: str) -> "Iterator[Samples | No
 def _check(inputs: list[str], speed: float, microphone: str) -> None:
     if inputs and microphone:
         raise ConfigError("--input", "give either --input or --microphone, not both")
-    if speed < 0:
+    if pipes := [text for text in inputs if Path(text).is_fifo()]:
+        raise ConfigError("--input", f"{pipes[0]} is a pipe; its raw samples are heard by --input - < {pipes[0]}")
+    if not speed >= 0:
         raise ConfigError("--speed", f"expected 0 or more, got {speed}")
 
 

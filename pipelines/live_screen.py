@@ -1,5 +1,6 @@
 """What `asr live` shows: finals scroll on stdout, the partial stands on the terminal's last line with a level meter."""
 
+import contextlib
 import json
 import math
 import os
@@ -68,12 +69,13 @@ class Screen:
         self._json, self._terminal = as_json, sys.stdout.isatty() and not as_json
         self._out, self._printed = out, printed
         self._partial, self._meter = ("", ""), _METER[0]
+        self.incomplete = False  # whether words are missing in `out`
 
     def show(self, events: list[Event]) -> None:
         """Events in their order."""
         for event in events:
             if isinstance(event, Final) and event.text and self._out is not None:
-                self._out.add(event)  # before all that a closed terminal or pipe may break
+                self._keep(self._out, event)  # before all that a closed terminal or pipe may break
             if self._json:
                 print(json_line(event), flush=True)
             if isinstance(event, Partial):
@@ -82,6 +84,16 @@ class Screen:
                 self._final(event)
         if events:
             self._draw()
+
+    def _keep(self, out: Written, event: Final) -> None:
+        """A file that takes no more, as on a full disk, ends itself, not the hearing."""
+        try:
+            out.add(event)
+        except OSError as error:
+            self._out, self.incomplete = None, True
+            with contextlib.suppress(OSError):  # what is left of the words that it did not take
+                out.close()
+            self.notice(f"--out: {error.strerror}: what is said from now on is not written there")
 
     def _final(self, event: Final) -> None:
         self._partial = ("", "")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr.errors import ConfigError
+from asr.writing import printable
 from pipelines.sources import Found
 
 
@@ -26,6 +27,11 @@ def name_apart(found: Sequence[Found], earlier: Mapping[str, str]) -> list[Found
     return named
 
 
+def known_as(recording: Found) -> str:
+    """The stem as a ledger can hold it: bytes that are no text stand as \\udcXX."""
+    return printable(str(recording.stem))
+
+
 def told_apart(found: Iterable[Found], named: Iterable[Found]) -> str:
     """What a person should know of the names, or ""."""
     longer = [str(new.stem) for old, new in zip(found, named, strict=True) if old.stem != new.stem]
@@ -38,13 +44,13 @@ def told_apart(found: Iterable[Found], named: Iterable[Found]) -> str:
 def _as_before(recording: Found, earlier: Mapping[str, str]) -> Found:
     """Under the name that it had, else under its own unless that is another's."""
     longer = _with_suffix(recording)
-    if _kept(longer, earlier) or (str(recording.stem) in earlier and not _kept(recording, earlier)):
+    if _kept(longer, earlier) or (known_as(recording) in earlier and not _kept(recording, earlier)):
         return longer
     return recording
 
 
 def _kept(recording: Found, earlier: Mapping[str, str]) -> bool:
-    return recording.path is not None and earlier.get(str(recording.stem)) == recording.path.suffix
+    return recording.path is not None and earlier.get(known_as(recording)) == recording.path.suffix
 
 
 def _clashing(named: Iterable[Found]) -> set[Path]:

@@ -37,6 +37,15 @@ def _check_file(path: Path, taken: dict[Path, str]) -> None:
         _try(place.parent)
 
 
+def check_unread(outputs: Iterable[Path], read: Iterable[Path | None]) -> None:
+    """Raises ConfigError where one of many outputs is a file that is `read`."""
+    taken = {path.resolve() for path in read if path}
+    suffixes = {path.suffix for path in taken}
+    for path in outputs:
+        if path.suffix in suffixes and path.resolve() in taken:
+            raise ConfigError(path, "expected another file to write: it is read, and would be lost")
+
+
 def file_of(target: str | None) -> Path | None:
     """The file that --json names; None where that is standard output, or nothing."""
     return None if target in (None, "-") else Path(str(target))

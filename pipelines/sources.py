@@ -1,6 +1,8 @@
 """Which recordings a command line means: files, folders, globs, manifests, standard input."""
 
 import glob
+import os
+import stat
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -59,7 +61,17 @@ class PassedOver:
         return f"{self.folder}: passed over, as their suffixes are not those of recordings: {counts}{more}"
 
 
-def find_recordings(given: Iterable[str]) -> Iterator[Found | PassedOver | AudioError | ManifestError]:
+@dataclass(frozen=True)
+class NotFollowed:
+    """A link to a folder within a folder: it might lead round in a circle."""
+
+    link: Path
+
+    def __str__(self) -> str:
+        return f"{self.link}: a link to another folder, passed over; name it too if its recordings are wanted"
+
+
+def find_recordings(given: Iterable[str]) -> Iterator[Found | PassedOver | NotFollowed | AudioError | ManifestError]:
     """Every recording in the order given, folders sorted; an error for each path that leads to none.
 
     Of each folder also which files were passed over, where there are any.
@@ -83,9 +95,12 @@ def find_recordings(given: Iterable[str]) -> Iterator[Found | PassedOver | Audio
             yield AudioError(text, "there is no such file or folder")
 
 
-def _folder(folder: Path) -> Iterator[Found | PassedOver | AudioError]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
+def _folder(folder: Path) -> Iterator[Found | PassedOver | NotFollowed | AudioError]:
+    files, links, closed = _walk(folder)
     paths = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+    yield from map(NotFollowed, links)
+    for error in closed:
+        yield AudioError(error.filename, f"cannot be looked into: {error.strerror}")
     if over := _passed_over(files, paths):
         yield PassedOver(folder, over)
     if not paths:
@@ -94,9 +109,27 @@ def _folder(folder: Path) -> Iterator[Found | PassedOver | AudioError]:
         yield Found(str(path), path, path.relative_to(folder).with_suffix(""))
 
 
-def _is_hidden(path: Path) -> bool:
+def _walk(folder: Path) -> tuple[list[Path], list[Path], list[OSError]]:
+    """Files, links to folders, and why some folders cannot be read."""
+    files, links, closed = list[Path](), list[Path](), list[OSError]()
+    for where, folders, names in os.walk(folder, onerror=closed.append):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        links += [path for path in (Path(where, name) for name in folders) if path.is_symlink()]
+        files += [Path(where, name) for name in names if not _is_hidden(name) and _is_file(Path(where, name))]
+    return sorted(files), sorted(links), closed
+
+
+def _is_file(path: Path) -> bool:
+    """Or a link that leads nowhere, or what is closed to us: who opens it says so."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
+
+
+def _is_hidden(name: str) -> bool:
     """Such as ._talk.wav, which macOS leaves beside talk.wav on foreign disks, and which is no recording."""
-    return any(part.startswith(".") for part in path.parts)
+    return name.startswith(".")
 
 
 def _passed_over(files: Iterable[Path], recordings: Iterable[Path]) -> Counter[str]:

@@ -13,6 +13,7 @@ from asr.output.formats import FORMATS, parse_formats
 from asr.writing import printable, write_whole
 from pipelines.batch.ledger import written_before
 from pipelines.output_names import name_apart, told_apart
+from pipelines.outputs import check_folder, check_unread
 from pipelines.progress import Progress
 from pipelines.sources import Found, find_recordings
 
@@ -56,7 +57,10 @@ def transcribe(
     if out is not None:
         if out.exists() and not out.is_dir():
             raise ConfigError("--out", f"expected a folder, {out} is a file")
+        check_folder(out)
         found = _named_apart(found, out)
+        read = [*map(Path, paths), *(recording.path for recording in found)]
+        check_unread((out / f"{recording.stem}.{name}" for recording in found for name in chosen), read)
     if workers or address:
         if out is None:
             raise ConfigError("--workers", "a batch keeps its ledger in the output folder: add --out DIR")

@@ -1,5 +1,6 @@
 import io
 import os
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,23 @@ def test_a_path_its_bytes_and_a_pipe_give_the_same() -> None:
     with os.fdopen(reader, "rb") as pipe:
         np.testing.assert_array_equal(read_audio(pipe), expected)
     os.wait()
+
+
+def test_a_pipe_with_a_name_is_read_like_the_file_that_comes_through_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[RECORDINGS[0].read_bytes()])
+    writer.start()
+    np.testing.assert_array_equal(read_audio(tmp_path / "pipe"), read_audio(RECORDINGS[0]))
+    writer.join()
+
+
+def test_a_wav_whose_recorder_died_before_it_wrote_the_length_is_read_to_its_end() -> None:
+    file = io.BytesIO()
+    soundfile.write(file, tone(1.0), 16_000, format="WAV")
+    whole = bytearray(file.getvalue())
+    whole[4:8] = bytes(4)
+    whole[whole.index(b"data") + 4 : whole.index(b"data") + 8] = bytes(4)
+    np.testing.assert_array_equal(read_audio(bytes(whole)), read_audio(file.getvalue()))
 
 
 def cut(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Containers and codecs that soundfile does not know, by PyAV (FFmpeg): m4a, aac, wma, webm, mp4 and others."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -8,9 +9,24 @@ import numpy as np
 from asr.audio.mixing import Channels
 from asr.errors import AudioError
 
+CLOCKED = (
+    "matroska",
+    "mov",
+    "mpegts",
+    "flv",
+    "asf",
+)  # these write down when each piece sounds; of others it is made up
+PAUSE_S = 0.5  # by which a container's clock is ahead of its sound, to be silence; less is the clock's own trembling
+LONGEST_S = 3600.0  # by which, to be believed; more is another clock, as of broadcasts that were joined
 
-def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tuple[Channels, int]]:
-    """Blocks (S, C) of the first audio stream, with their rate in Hz. Raises AudioError."""
+
+def read_container(
+    file: BinaryIO, called: str, block_s: float, tell: Callable[[str], None]
+) -> Iterator[tuple[Channels, int]]:
+    """Blocks (S, C) of the first audio stream, with their rate in Hz. Raises AudioError.
+
+    `tell` is told where there are more streams than that.
+    """
     import av  # a third of a second: only for those who need it
 
     av.logging.set_level(av.logging.PANIC)
@@ -22,12 +38,36 @@ def read_container(file: BinaryIO, called: str, block_s: float) -> Iterator[tupl
     with container:
         if not container.streams.audio:
             raise AudioError(called, "expected a recording; this file has no audio stream")
-        yield from _blocks(container.decode(container.streams.audio[0]), called, block_s)
+        if (count := len(container.streams.audio)) > 1:
+            tell(f"the first of its {count} sound tracks is heard, and no other")
+        frames = container.decode(container.streams.audio[0])
+        clocked = container.format.name.split(",")[0] in CLOCKED
+        begin_s = (container.start_time or 0) / av.time_base if clocked else math.inf  # never behind its clock
+        yield from _blocks(_on_time(frames, begin_s), called, block_s)
 
 
-def _blocks(frames: Iterator[Any], called: str, block_s: float) -> Iterator[tuple[Channels, int]]:
-    """Decoded frames joined to blocks, each of one rate and channel count: two recordings may have been joined, and a
-    broadcast may go from one channel to two.
+def _on_time(frames: Iterator[Any], begin_s: float) -> Iterator[tuple[Channels, int]]:
+    """Each frame (S, C) with its rate, and silence where the container's clock, which begins at `begin_s`, has some.
+
+    Who comes late to a call, or sends nothing while silent, is recorded so; without it all words after would be early.
+    """
+    place_s = 0.0
+    for frame in frames:
+        values, rate = _channels(frame), frame.sample_rate
+        silent_s = 0.0 if frame.time is None else frame.time - begin_s - place_s
+        if PAUSE_S < silent_s < LONGEST_S:
+            left, second = round(silent_s * rate), np.zeros((rate, values.shape[1]), np.float32)
+            place_s += left / rate
+            while left > 0:
+                yield second[:left], rate
+                left -= rate
+        place_s += len(values) / rate
+        yield values, rate
+
+
+def _blocks(frames: Iterator[tuple[Channels, int]], called: str, block_s: float) -> Iterator[tuple[Channels, int]]:
+    """Frames joined to blocks, each of one rate and channel count: two recordings may have been joined, and a broadcast
+    may go from one channel to two.
 
     Raises AudioError where no more can be decoded, after what could.
     """
@@ -36,13 +76,12 @@ def _blocks(frames: Iterator[Any], called: str, block_s: float) -> Iterator[tupl
     kept: list[Channels] = []
     rate, seconds, damage = 0, 0.0, None
     try:
-        for frame in frames:
-            values = _channels(frame)
-            changed = kept and (frame.sample_rate != rate or values.shape[1] != kept[-1].shape[1])
+        for values, its_rate in frames:
+            changed = kept and (its_rate != rate or values.shape[1] != kept[-1].shape[1])
             if changed or sum(map(len, kept)) >= block_s * rate > 0:
                 yield np.concatenate(kept), rate
                 kept = []
-            rate = frame.sample_rate
+            rate = its_rate
             kept.append(values)
             seconds += len(kept[-1]) / rate
     except av.FFmpegError as error:
@@ -79,6 +118,8 @@ def _first_bytes(file: BinaryIO) -> str:
     """What a file seems to be, for a message."""
     file.seek(0)
     head = file.read(48)
+    if head[4:8] == b"ftyp":
+        return "an mp4 without its table of contents, which is written last: not finished, or not copied whole"
     if head and all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head):
         return f"text that starts {head[:24].decode('ascii')!r}; is its name right?"
     return f"data that starts with the bytes {head[:8].hex(' ')}; is it audio?"

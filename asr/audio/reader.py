@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 
 from asr.audio.containers import read_container
 from asr.audio.given import floats
+from asr.audio.joined import begins_anew, goes_on
 from asr.audio.mixing import Channels, mix
 from asr.audio.parts import Part
 from asr.audio.truncation import missing_end
@@ -96,7 +97,7 @@ def _checked_blocks(source: File | Part, called: str, block_s: float, tell: Call
     skipped_s = max(0, first // SAMPLE_RATE - 1)  # on whole seconds both rates have a sample; one is there to settle in
     place = skipped_s * SAMPLE_RATE
     with _seekable(whole, called) as file:
-        for block in _resampled(mix(_decoded(file, called, block_s, skipped_s), tell)):
+        for block in _resampled(mix(_decoded(file, called, block_s, skipped_s, tell), tell)):
             wanted = block[max(0, first - place) : None if last is None else max(0, last - place)]
             _check_values(wanted, called, place)
             place += len(block)
@@ -106,7 +107,11 @@ def _checked_blocks(source: File | Part, called: str, block_s: float, tell: Call
                 return
         if place <= first:
             raise AudioError(called, _nothing(first))
-        missing = missing_end(file)
+        missing, another = missing_end(file), begins_anew(file)
+    if another:
+        raise AudioError(
+            called, f"another recording begins behind its end, after {place / SAMPLE_RATE:.1f} s; take the file apart"
+        )
     if missing:
         raise AudioError(
             called, f"truncated: {missing}; {place / SAMPLE_RATE:.1f} s could be read. Copy it again from its source"
@@ -166,15 +171,23 @@ def _seekable(source: File, called: str) -> BinaryIO:
             if source.is_dir():
                 raise AudioError(called, "expected a recording; this is a folder")
             file: BinaryIO = source.open("rb")
+            if not file.seekable():  # a pipe with a name, as of <(command)
+                with file as pipe:
+                    file = _spooled(pipe)
         except OSError as error:
             raise AudioError(called, f"cannot be opened: {error.strerror or error}") from error
     else:
-        file = tempfile.TemporaryFile()  # noqa: SIM115  (closed by the caller's `with`)
-        shutil.copyfileobj(source, file)
-        file.seek(0)
+        file = _spooled(source)
     if not file.read(1):
         file.close()
         raise AudioError(called, "empty: the file has 0 bytes; expected a recording")
+    file.seek(0)
+    return file
+
+
+def _spooled(pipe: BinaryIO) -> BinaryIO:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  (closed by the caller's `with`)
+    shutil.copyfileobj(pipe, file)
     file.seek(0)
     return file
 
@@ -187,13 +200,29 @@ class _InOrder(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def _decoded(file: BinaryIO, called: str, block_s: float, skipped_s: int) -> Iterator[tuple[Channels, int]]:
-    """Blocks (S, C) with their rate in Hz, without the first `skipped_s` seconds."""
+def _known(file: BinaryIO) -> _InOrder | None:
+    """A file of which soundfile reads everything."""
+    if goes_on(file):
+        return None
+    file.seek(0)
     try:
         sound = _InOrder(file)
     except soundfile.LibsndfileError:
+        return None
+    if sound.frames:
+        return sound
+    sound.close()  # a recorder that died may have left a length of 0: FFmpeg reads on to the file's end
+    return None
+
+
+def _decoded(
+    file: BinaryIO, called: str, block_s: float, skipped_s: int, tell: Callable[[str], None]
+) -> Iterator[tuple[Channels, int]]:
+    """Blocks (S, C) with their rate in Hz, without the first `skipped_s` seconds."""
+    sound = _known(file)
+    if sound is None:
         file.seek(0)
-        yield from _without_first(skipped_s, read_container(file, called, block_s))
+        yield from _without_first(skipped_s, read_container(file, called, block_s, tell))
         return
     with sound:
         if sound.format == "MP3":  # its frames build upon each other
@@ -203,15 +232,25 @@ def _decoded(file: BinaryIO, called: str, block_s: float, skipped_s: int) -> Ite
 
 
 def _sound_blocks(sound: _InOrder, called: str, block_s: float, begin_s: int) -> Iterator[tuple[Channels, int]]:
+    """Read in tenths of a second: soundfile gives nothing of a piece in which damage lies."""
     frames, read = round(block_s * sound.samplerate), min(begin_s * sound.samplerate, sound.frames)
+    least = max(1, min(frames, sound.samplerate // 10))
+    kept, damage = list[Channels](), None
     try:
         if read:
             sound.seek(read)
-        while len(block := sound.read(frames, dtype="float32", always_2d=True)):
-            read += len(block)
-            yield block, sound.samplerate
+        while len(piece := sound.read(least, dtype="float32", always_2d=True)):
+            read += len(piece)
+            kept.append(piece)
+            if sum(map(len, kept)) >= frames:
+                yield np.concatenate(kept), sound.samplerate
+                kept = []
     except soundfile.LibsndfileError as error:
-        raise AudioError(called, f"damaged or truncated after {read / sound.samplerate:.1f} s: {error}") from error
+        damage = error
+    if kept:
+        yield np.concatenate(kept), sound.samplerate
+    if damage is not None:
+        raise AudioError(called, f"damaged or truncated after {read / sound.samplerate:.1f} s: {damage}") from damage
     # A header may overstate by a codec's padding, never by a quarter of a second.
     if 0 < sound.frames < sys.maxsize // 2 and sound.frames - read > sound.samplerate / 4:
         said, came = sound.frames / sound.samplerate, read / sound.samplerate

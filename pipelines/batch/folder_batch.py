@@ -1,5 +1,6 @@
 """A list of recordings to files in a folder, over a pool of workers, with a ledger that outlives every crash."""
 
+import sqlite3
 import sys
 import time
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ from asr.decoding.words import Transcript
 from asr.errors import AsrError, ConfigError
 from asr.output.formats import FORMATS
 from asr.writing import write_whole
-from pipelines.batch.ledger import Ledger, Row, hash_settings
-from pipelines.batch.pool import Heard, Job, Outcome, Pool, PoolConfig, Worker
+from pipelines.batch.ledger import NAME, Ledger, Row, hash_settings
+from pipelines.batch.pool import Failed, Heard, Job, Outcome, Pool, PoolConfig, Worker
 from pipelines.interrupt import sure_interrupt
+from pipelines.output_names import known_as
 from pipelines.ray_connection import data_only_on_stdout
 from pipelines.sources import Found
 
@@ -30,12 +32,21 @@ def run_batch(
     """Do what the ledger does not call done; the exit status: 0 well, 1 something failed, 130 Ctrl-C.
 
     Recordings that failed before and have not changed are not tried again unless `retry_failed`; they count as failed.
-    Raises ConfigError while another run writes to `out`.
+    Raises ConfigError while another run writes to `out`, AsrError where the ledger cannot be kept, as on a full disk.
     """
     batch = _Batch(found, out, formats)
-    ledger = Ledger(out)
     try:
-        failures, todo = batch.plan(ledger, _settings(config, formats), retry_failed)
+        return _run_batch(batch, Ledger(out), _settings(config, formats), config, retry_failed, worker)
+    except sqlite3.Error as error:
+        problem = f"the ledger cannot be kept: {error}. What is done stays done; the same command goes on from there"
+        raise AsrError(out / NAME, problem) from error
+
+
+def _run_batch(
+    batch: "_Batch", ledger: Ledger, settings: str, config: PoolConfig, retry_failed: bool, worker: type
+) -> int:
+    try:
+        failures, todo = batch.plan(ledger, settings, retry_failed)
         if todo:
             with data_only_on_stdout():
                 failures += batch.run(ledger, todo, config, worker)
@@ -60,7 +71,7 @@ class _Batch:
     def __init__(self, found: Sequence[Found], out: Path, formats: tuple[str, ...]) -> None:
         if any(recording.path is None for recording in found):
             raise ConfigError("-", "standard input cannot be spread over workers; leave --workers out")
-        self._found = {str(recording.stem): recording for recording in found}
+        self._found = {known_as(recording): recording for recording in found}
         self._out, self._formats = out, formats
 
     def plan(self, ledger: Ledger, settings_hash: str, retry_failed: bool) -> tuple[int, list[str]]:
@@ -89,8 +100,7 @@ class _Batch:
         try:
             with sure_interrupt() as check:
                 for job, outcome in pool.run(jobs, lambda job: ledger.run(jobs[job])):
-                    self._keep(ledger, jobs[job], outcome)
-                    progress.advance(outcome)
+                    progress.advance(self._keep(ledger, jobs[job], outcome))
                     check()
         finally:
             pool.close()
@@ -103,7 +113,18 @@ class _Batch:
         part = replace(recording.source, recording=path) if isinstance(recording.source, Part) else None
         return Job(recording.name, path, part)
 
-    def _keep(self, ledger: Ledger, stem: str, outcome: Outcome) -> None:
+    def _keep(self, ledger: Ledger, stem: str, outcome: Outcome) -> Outcome:
+        """The outcome; where its text cannot be written, Failed, and the recording is to be done again."""
+        try:
+            self._write_outcome(ledger, stem, outcome)
+        except AsrError as error:
+            message = f"{self._found[stem].name}: its text cannot be written: {error}"
+            print(f"asr: {message}", file=sys.stderr)
+            ledger.queue(stem)
+            return Failed(error.code, message)
+        return outcome
+
+    def _write_outcome(self, ledger: Ledger, stem: str, outcome: Outcome) -> None:
         if not isinstance(outcome, Heard):
             print(f"asr: {outcome.message}", file=sys.stderr)
             if outcome.heard is not None:
@@ -116,11 +137,15 @@ class _Batch:
         ledger.done(stem, audio_hash=outcome.audio_hash, seconds=outcome.transcript.duration_s)
 
     def _write(self, stem: str, transcript: Transcript) -> None:
-        for name in self._formats:
-            write_whole(self._out / f"{stem}.{name}", FORMATS[name](transcript))
+        for name, path in self._files(stem).items():
+            write_whole(path, FORMATS[name](transcript))
 
     def _written(self, row: Row) -> bool:
-        return all((self._out / f"{row.stem}.{name}").is_file() for name in self._formats)
+        return all(path.is_file() for path in self._files(row.stem).values())
+
+    def _files(self, stem: str) -> dict[str, Path]:
+        """Format -> the file that it is written to."""
+        return {name: self._out / f"{self._found[stem].stem}.{name}" for name in self._formats}
 
 
 class _Progress:

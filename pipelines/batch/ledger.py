@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.errors import AudioError, ConfigError
+from asr.writing import printable
 from pipelines.outputs import lock
 
 NAME = "ledger.sqlite"
@@ -79,7 +80,7 @@ class Ledger:
             if old and _same(old, path, there, settings_hash) and not (retry_failed and _failed(old)):
                 self._rows.execute("UPDATE files SET mtime_ns=? WHERE stem=?", (there.st_mtime_ns, stem))
             else:
-                fresh = (stem, str(path), there.st_size, there.st_mtime_ns, settings_hash)
+                fresh = (stem, _known_as(path), there.st_size, there.st_mtime_ns, settings_hash)
                 self._rows.execute(
                     "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, NULL, ?, 'queued', 0, NULL, NULL, NULL)", fresh
                 )
@@ -107,7 +108,8 @@ class Ledger:
     def fail(self, stem: str, code: str, message: str, *, quarantine: bool = False) -> None:
         """It gave no transcript, and why."""
         state = "quarantined" if quarantine else "failed"
-        self._rows.execute("UPDATE files SET state=?, code=?, message=? WHERE stem=?", (state, code, message, stem))
+        values = (state, code, printable(message), stem)
+        self._rows.execute("UPDATE files SET state=?, code=?, message=? WHERE stem=?", values)
 
 
 def written_before(folder: Path) -> dict[str, str]:
@@ -144,7 +146,11 @@ def _failed(row: Row) -> bool:
 
 
 def _same(row: Row, path: Path, there: os.stat_result, settings_hash: str) -> bool:
-    """Touched only is the same: then the hash of the audio decides."""
-    if (row.path, row.size, row.settings_hash) != (str(path), there.st_size, settings_hash):
+    """Touched only is the same: then the hash of the audio decides. From wherever it was named."""
+    if (_known_as(Path(row.path)), row.size, row.settings_hash) != (_known_as(path), there.st_size, settings_hash):
         return False
     return row.mtime_ns == there.st_mtime_ns or row.audio_hash == hash_file(path)
+
+
+def _known_as(path: Path) -> str:
+    return printable(str(path.absolute()))

@@ -144,7 +144,7 @@ class Pool:
                     self._greet(ref)
                     continue
                 job, worker = running.pop(ref)
-                outcome = self._outcome(ref, worker)
+                outcome = self._outcome(ref, worker, job.name)
                 if outcome is not None:
                     yield job, outcome
                 elif attempts[job] < self._config.max_attempts:
@@ -177,7 +177,7 @@ class Pool:
             raise OverloadedError("--workers", f"no worker could start in {_PATIENCE_S:.0f} s; is the cluster full?")
         return found
 
-    def _outcome(self, ref: Any, worker: Any) -> Any:
+    def _outcome(self, ref: Any, worker: Any, name: str) -> Any:
         """None: the worker has died, and another is on its way."""
         errors = self._ray.exceptions
         try:
@@ -187,7 +187,7 @@ class Pool:
             self._hire()
             return None
         except errors.RayTaskError as error:
-            outcome = Failed("internal", str(error.cause))
+            outcome = Failed("internal", f"{name}: {type(error.cause).__name__}: {error.cause}")
         self._idle.append(worker)
         return outcome
 

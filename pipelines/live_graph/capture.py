@@ -123,8 +123,8 @@ class _Stream:
             self._end(None)
         except AsrError as error:
             self._end(error)
-        except OSError as error:
-            self._end(AudioError(self._source.where, str(error)))
+        except Exception as error:  # whatever it is: were the thread to die of it, its readers would wait for ever
+            self._end(AudioError(self._source.where, f"gives no more sound: {type(error).__name__}: {error}"))
 
     def _say(self, message: str) -> None:
         with self._changed:

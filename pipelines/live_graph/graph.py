@@ -112,9 +112,10 @@ class Graph:
         found: Written = await self._get(self.output.written.remote(stream))
         return found
 
-    async def write(self, finals: Sequence[Final]) -> None:
+    async def write(self, finals: Sequence[Final]) -> str:
         """session.Stages.write."""
-        await self._get(self.output.write.remote(list(finals)))
+        said: str = await self._get(self.output.write.remote(list(finals)))
+        return said
 
     async def end(self, stream: str) -> None:
         """session.Stages.end."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from asr.audio.reader import SAMPLE_RATE
 from asr.errors import AsrError
+from pipelines.interrupt import ENDS
 from pipelines.live_graph.config import CHUNK, GraphConfig, ModelChoice
 from pipelines.live_graph.figures import StreamFigures
 from pipelines.live_graph.graph import Graph
@@ -49,7 +49,8 @@ async def _hear(graph: Graph, sources: Mapping[str, Source], config: GraphConfig
     await graph.start()
     loop, figures = asyncio.get_running_loop(), StreamFigures()
     with contextlib.suppress(RuntimeError, ValueError):  # only a main thread has signals
-        loop.add_signal_handler(signal.SIGINT, _stop, loop, graph)
+        for number in ENDS:
+            loop.add_signal_handler(number, _stop, loop, graph)
     sessions = [Session(name, graph, viewer, config, folder / name) for name in sources]
     for session in sessions:
         session.lags = partial(_note, figures, session.stream)
@@ -67,8 +68,9 @@ def _note(figures: StreamFigures, stream: str, lag_s: float) -> None:
 
 
 def _stop(loop: asyncio.AbstractEventLoop, graph: Graph) -> None:
-    """Ctrl-C: the last words are still said. Another Ctrl-C does not wait for them."""
-    loop.remove_signal_handler(signal.SIGINT)
+    """Ctrl-C, or what is taken like it: the last words are still said. Another Ctrl-C does not wait for them."""
+    for number in ENDS:
+        loop.remove_signal_handler(number)
     graph.stop()
 
 

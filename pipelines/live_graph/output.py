@@ -4,6 +4,7 @@ The journal is the truth. An entry also holds what goes into the text file and w
 not get there before a crash is written again, to the same place.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class Output:
     def __init__(self, folder: Path, out: Path | None = None, *, named: bool = False) -> None:
         self._journal, self._named = Journal(folder / JOURNAL), named
         self._out = None if out is None else _opened(out)
+        self._said = ""  # what has become of the text file
         if self._journal.tail is not None:
             self._place(self._journal.tail)
 
@@ -36,11 +38,16 @@ class Output:
         """What is here already."""
         return Written(self._journal.last(stream), self._journal.ended(stream))
 
-    def write(self, finals: Sequence[Final]) -> None:
-        """Write those that are not here yet. When this returns they are on the disk; calling again changes nothing."""
+    def write(self, finals: Sequence[Final]) -> str:
+        """Write those that are not here yet. When this returns they are on the disk; calling again changes nothing.
+
+        The text file may take no more, as on a full disk; from then on that is returned, in words; else "".
+        """
         for final in finals:
             if final.utterance > self._journal.last(final.stream):
                 self._add(final.fields(), f"{final.stream}\t{final.text}\n" if self._named else f"{final.text}\n")
+
+        return self._said
 
     def end(self, stream: str) -> None:
         """The stream has said its last word."""
@@ -65,9 +72,19 @@ class Output:
             return
         line = entry["line"].encode()
         if self._out.seek(0, 2) < entry["place"] + len(line):
-            self._out.seek(min(entry["place"], self._out.tell()))
-            self._out.write(line)
-            self._out.flush()
+            try:
+                self._out.seek(min(entry["place"], self._out.tell()))
+                self._out.write(line)
+                self._out.flush()
+            except OSError as error:
+                self._give_up(self._out, error)
+
+    def _give_up(self, out: Any, error: OSError) -> None:
+        """The words go on without the text file: they are in the journal, and shown."""
+        self._out = None
+        with contextlib.suppress(OSError):  # what is left of the line that it did not take
+            out.close()
+        self._said = f"--out: {error.strerror}: what is said from now on is not written there"
 
 
 def _opened(path: Path) -> Any:

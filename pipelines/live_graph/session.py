@@ -57,8 +57,8 @@ class Stages(Protocol):
         """How far the stream's words are on the disk."""
         ...
 
-    async def write(self, finals: Sequence[Final]) -> None:
-        """Put finals on the disk, each once."""
+    async def write(self, finals: Sequence[Final]) -> str:
+        """Put finals on the disk, each once; what a person should know of that, or ""."""
         ...
 
     async def end(self, stream: str) -> None:
@@ -111,7 +111,7 @@ class Session:
         self._saved = self._checkpoint.number
         self._last, self._seq = -1, 0  # the last utterance that is written; the next event to show
         self._acknowledged: _UnderWay | None = None  # the last chunk after the checkpoint whose words were passed on
-        self._reached, self._losses = 0, 0
+        self._reached, self._losses, self._whole = 0, 0, True
         self._lag_s, self._caught_up, self.chunks = 0.0, True, 0
         self.lags: Callable[[float], None] = lambda _: None
 
@@ -121,7 +121,7 @@ class Session:
         return 0.0 if self._caught_up else self._lag_s
 
     async def run(self) -> bool:
-        """Hear the stream to its end. False: it ended with an error, which was shown."""
+        """Hear the stream to its end. False: it ended with an error or was not written whole, which was shown."""
         try:
             written = await self._stages.written(self.stream)
             self._last = written.last
@@ -134,7 +134,7 @@ class Session:
             return self._fail(error.code, str(error))
         finally:
             self._caught_up = True
-        return True
+        return self._whole
 
     async def _heard_to_the_end(self) -> bool:
         """False: something was lost on the way, and it goes on from what is left."""
@@ -227,7 +227,10 @@ class Session:
         fresh = [event for event in events if self._is_fresh(event)]
         finals = [event for event in fresh if isinstance(event, Final)]
         if finals:
-            await self._stages.write(finals)
+            said = await self._stages.write(finals)
+            if said and self._whole:
+                self._whole = False
+                self._viewer.notice(said)
             self._last = finals[-1].utterance
         if fresh:
             self._seq = max(self._seq, fresh[-1].seq + 1)

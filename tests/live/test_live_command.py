@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,3 +128,24 @@ def test_words_are_kept_in_the_file_though_nobody_reads_stdout(model: Path, tmp_
     process.stdout.close()
     process.wait(60)
     assert (tmp_path / "out.txt").read_text().strip()
+
+
+def test_what_is_heard_is_not_written_into(model: Path, tmp_path: Path) -> None:
+    shutil.copy(RECORDINGS[0], tmp_path / "talk.opus")
+    done = asr("live", "-i", tmp_path / "talk.opus", "--out", tmp_path / "talk.opus", model=model)
+    assert (done.returncode, "it is read, and would be lost" in done.stderr) == (2, True)
+    assert (tmp_path / "talk.opus").read_bytes() == RECORDINGS[0].read_bytes()
+
+
+def test_a_file_that_takes_no_more_words_ends_itself_and_not_the_hearing(model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech(3), 16_000)
+    played = asr("live", "-i", tmp_path / "a.wav", "--speed", 0, "--out", "/dev/full", model=model)
+    assert played.stdout == asr("transcribe", tmp_path / "a.wav", model=model).stdout != ""
+    assert played.returncode == 1
+    assert played.stderr.count("--out: No space left on device: what is said from now on is not written there") == 1
+
+
+def test_a_pipe_with_a_name_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = asr("live", "-i", tmp_path / "pipe")
+    assert (done.returncode, f"--input - < {tmp_path / 'pipe'}" in done.stderr) == (2, True)

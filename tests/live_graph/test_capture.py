@@ -165,6 +165,20 @@ def test_a_slow_reader_makes_the_source_wait_not_the_queue_grow(
     assert max(slow.ahead) <= (config.depth + 1) * CHUNK + config.queued_s * 16_000 + BLOCK
 
 
+class Faulty(Source):
+    """One sound, and then an error that nobody foresaw."""
+
+    def open(self, skip: int) -> Iterator[Samples | Notice]:
+        yield np.ones(100, np.float32)
+        raise ZeroDivisionError("division by zero")
+
+
+def test_no_error_of_a_source_leaves_its_readers_waiting(tmp_path: Path) -> None:
+    samples, caught = Capture({"a": Faulty("a.wav")}, tmp_path / "s", queued_s=5.0).read("a", 0)
+    assert (len(samples), caught.ended) == (100, True)
+    assert str(caught.error) == "a.wav: gives no more sound: ZeroDivisionError: division by zero"
+
+
 def test_an_error_of_the_source_comes_with_the_last_chunk(tmp_path: Path) -> None:
     capture = Capture({"a": Source(str(tmp_path / "absent.wav"), speed=0)}, tmp_path / "s", queued_s=5.0)
     _, caught = capture.read("a", 0)

@@ -55,6 +55,15 @@ def test_text_that_a_crash_kept_from_the_file_is_placed_when_the_session_goes_on
         assert out.read_bytes() == text, f"cut at byte {cut}"
 
 
+def test_a_text_file_that_takes_no_more_is_told_of_and_costs_the_journal_nothing(tmp_path: Path) -> None:
+    output = Output(tmp_path, Path("/dev/full"))
+    for number in range(2):
+        said = output.write([final(number)])
+        assert said == "--out: No space left on device: what is said from now on is not written there"
+    output.close()
+    assert [entry["utterance"] for entry in read_journal(tmp_path / JOURNAL)] == [0, 1]
+
+
 def test_a_streams_end_is_noted_once(tmp_path: Path) -> None:
     output = Output(tmp_path)
     assert not output.written("a").ended

@@ -47,10 +47,16 @@ class PlainStages:
     """The graph in one process. `fate` is asked before each answer and may raise."""
 
     def __init__(
-        self, stages: tuple[Features, Reader], source: Source, folder: Path, fate: Any, name: str = "a"
+        self,
+        stages: tuple[Features, Reader],
+        source: Source,
+        folder: Path,
+        fate: Any,
+        name: str = "a",
+        out: Path | None = None,
     ) -> None:
         self._features, self._reader = stages
-        self._capture, self._output = Capture({name: source}, folder, queued_s=5.0), Output(folder)
+        self._capture, self._output = Capture({name: source}, folder, queued_s=5.0), Output(folder, out)
         self._fate, self.losses, self.longest = fate, 0, 0
 
     def read(self, stream: str, number: int) -> tuple[Any, Any]:
@@ -72,10 +78,11 @@ class PlainStages:
     async def written(self, stream: str) -> Written:
         return self._output.written(stream)
 
-    async def write(self, finals: Sequence[Final]) -> None:
+    async def write(self, finals: Sequence[Final]) -> str:
         self._fate()
-        self._output.write(finals)
+        said = self._output.write(finals)
         self._fate()
+        return said
 
     async def end(self, stream: str) -> None:
         self._output.end(stream)
@@ -123,6 +130,16 @@ def test_an_undisturbed_session_says_what_the_library_says(
     assert [event.text for event in seen.events if isinstance(event, Final)] == expected != []
     assert journal_texts(tmp_path) == expected
     assert [event.seq for event in seen.events] == list(range(len(seen.events)))
+
+
+def test_a_text_file_that_takes_no_more_is_said_once_and_all_words_are_shown(
+    stages: tuple[Features, Reader], sound: Path, expected: list[str], tmp_path: Path
+) -> None:
+    graph = PlainStages(stages, Source(str(sound), speed=0), tmp_path, lambda: None, out=Path("/dev/full"))
+    seen = Seen()
+    assert not asyncio.run(Session("a", graph, seen, QUICK, tmp_path / "a").run())
+    assert [event.text for event in seen.events if isinstance(event, Final)] == expected
+    assert seen.notices == ["--out: No space left on device: what is said from now on is not written there"]
 
 
 @pytest.mark.parametrize("seed", range(2))

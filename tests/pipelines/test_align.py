@@ -47,6 +47,13 @@ def test_words_lie_where_their_recordings_were_placed(recognizer: Recognizer) ->
     assert np.median(np.abs(np.subtract([word.start_s for word in found], starts))) <= 0.05
 
 
+@pytest.mark.parametrize("text", ["", " \n", "— …"])
+def test_a_text_without_a_word_is_misuse(text: str) -> None:
+    done = CliRunner().invoke(app, ["align", str(RECORDINGS[0]), "--text", text])
+    assert isinstance(done.exception, ConfigError)
+    assert "holds no word" in str(done.exception)
+
+
 def test_every_format_tells_the_same_words(tmp_path: Path) -> None:
     path = next(x for x in RECORDINGS if x.name.startswith("librispeech-5639"))
     command = ["align", str(path), str(path.with_suffix(".txt")), "--format", "textgrid,ctm,json,srt,vtt"]

@@ -74,3 +74,16 @@ def test_a_standard_output_that_takes_nothing_ends_without_a_traceback(output: s
     assert (done.returncode, "Traceback" in done.stderr) == (1 if error else 0, False)
     assert error in done.stderr
     assert (tmp_path / "r.json").is_file()
+
+
+def test_a_stream_that_is_closed_gives_its_number_to_no_other_file(tmp_path: Path) -> None:
+    code = """import sys, pipelines.command as c
+c._fill_closed_streams()
+with open("other", "w") as other:
+    print("what nobody sees", file=sys.stderr)
+    assert other.fileno() > 2 and not sys.stdin.read() and not sys.stderr.isatty()"""
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "other").read_text() == ""

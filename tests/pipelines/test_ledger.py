@@ -48,6 +48,18 @@ def test_a_done_recording_stays_done_until_it_or_the_settings_change(tmp_path: P
     ledger.close()
 
 
+def test_a_recording_is_the_same_from_whatever_folder_it_is_named(
+    tmp_path: Path, audio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path / "out")
+    monkeypatch.chdir(audio.parent)
+    ledger.enter("a", Path(audio.name), "s")
+    ledger.done("a", audio_hash=hash_file(audio), seconds=2.5)
+    monkeypatch.chdir("/")
+    assert ledger.enter("a", audio, "s").state == "done"
+    ledger.close()
+
+
 def test_a_failure_stays_with_its_reason_until_it_is_to_be_tried_again(tmp_path: Path, audio: Path) -> None:
     ledger = Ledger(tmp_path / "out")
     ledger.enter("a", audio, "s")

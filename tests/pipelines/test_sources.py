@@ -1,16 +1,20 @@
 """Which recordings a command line means, what of a folder it does not, and under which names results are written."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from asr.audio.parts import Part
-from asr.errors import ConfigError, ManifestError
+from asr.decoding.words import Transcript
+from asr.errors import AudioError, ConfigError, ManifestError
 from pipelines.batch.folder_batch import _Batch
 from pipelines.batch.ledger import Ledger, written_before
+from pipelines.batch.pool import Failed, Heard
 from pipelines.output_names import name_apart, told_apart
-from pipelines.sources import Found, PassedOver, find_recordings
+from pipelines.sources import Found, NotFollowed, PassedOver, find_recordings
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -103,6 +107,57 @@ def test_a_batch_that_goes_on_neither_renames_nor_redoes_what_has_got_or_lost_a_
     (folder / "a.wav").unlink()
     assert planned(folder, out) == []
     assert sorted(path.name for path in out.glob("*.txt")) == ["a.mp3.txt", "a.txt", "b.mp3.txt", "b.wav.txt"]
+
+
+def test_a_name_that_is_no_text_keeps_its_place_in_the_ledger_and_its_bytes_on_the_disk(tmp_path: Path) -> None:
+    folder, out = fill(tmp_path / "in", "caf\udce9.wav", "b.wav", "b.mp3"), tmp_path / "out"
+    assert planned(folder, out) == ["b.mp3", "b.wav", "caf\\udce9"]
+    assert written_before(out)["caf\\udce9"] == ".wav"
+    fill(folder, "caf\udce9.mp3")
+    assert stems(folder, written_before(out))["caf\udce9.wav"] == "caf\udce9", "it has been written under this name"
+
+
+def test_a_text_that_cannot_be_written_costs_no_other_recording_its_own(tmp_path: Path) -> None:
+    folder, out = fill(tmp_path / "in", "a.wav", "b.wav", "caf\udce9.wav"), tmp_path / "out"
+    fill(out, "a.txt/in the way")
+    ledger, batch = Ledger(out), _Batch(recordings(folder), out, ("txt",))
+    _, todo = batch.plan(ledger, "settings", retry_failed=False)
+    ends = [batch._keep(ledger, stem, Heard(Transcript(stem, 1.0, ()), "")) for stem in todo]
+    assert [isinstance(end, Failed) for end in ends] == [True, False, False]
+    assert [row.state for row in ledger.rows()] == ["queued", "done", "done"]
+    assert (out / "b.txt").is_file()
+    assert (out / "caf\udce9.txt").is_file()
+    ledger.close()
+
+
+def test_a_link_is_a_recording_or_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, "in/a.wav", "elsewhere/b.wav")
+    (tmp_path / "in" / "gone.wav").symlink_to(tmp_path / "absent.wav")
+    (tmp_path / "in" / "there.wav").symlink_to(tmp_path / "elsewhere" / "b.wav")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "round").symlink_to(tmp_path / "in")
+    found = list(find_recordings([str(tmp_path / "in")]))
+    assert [x.link.name for x in found if isinstance(x, NotFollowed)] == ["linked", "round"]
+    assert [x.path.name for x in found if isinstance(x, Found) and x.path] == ["a.wav", "gone.wav", "there.wav"]
+
+
+def test_a_folder_that_is_closed_to_us_is_an_error_and_costs_no_other_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "a.wav", "closed/b.wav")
+    scandir = os.scandir
+
+    def scan(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    found = list(find_recordings([str(tmp_path)]))
+    assert [x.path for x in found if isinstance(x, Found)] == [tmp_path / "a.wav"]
+    assert [str(x) for x in found if isinstance(x, AudioError)] == [
+        f"{tmp_path / 'closed'}: cannot be looked into: Permission denied"
+    ]
 
 
 def test_files_that_are_no_recordings_are_counted_by_suffix(tmp_path: Path) -> None:

@@ -115,6 +115,17 @@ def test_an_output_folder_that_is_a_file_is_misuse(tmp_path: Path, model: Path) 
     assert (done.returncode, "is a file" in done.stderr) == (2, True)
 
 
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    shutil.copy(RECORDINGS[0], tmp_path / "talk.txt")  # the content decides what it is
+    (tmp_path / "list.json").write_text('{"audio_filepath": "list.opus"}\n')
+    shutil.copy(RECORDINGS[0], tmp_path / "list.opus")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for given, form in (("talk.txt", "txt"), ("list.json", "srt,json")):
+        done = asr("transcribe", tmp_path / given, "--out", tmp_path, "--format", form)
+        assert (done.returncode, "it is read, and would be lost" in done.stderr) == (2, True)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_two_recordings_that_differ_in_their_suffix_alone_are_written_with_it(tmp_path: Path, model: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
