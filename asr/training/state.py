@@ -81,16 +81,18 @@ def load_state(state: RunState[Any], folder: Path) -> None:
         counters: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         state.model.load_state_dict(_under(tensors, "model."))
         state.average.load_state_dict(_under(tensors, "average."))
-    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        raise CheckpointError(folder, f"cannot be resumed from: {error}") from error
+        numbers = {name: counters[name] + 0 for name in state.counters()}
+    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        remedy = "where it is damaged, take it away: the run goes on from the one before it"
+        raise CheckpointError(folder, f"cannot be resumed from: {error}; {remedy}") from error
     moments: dict[int, dict[str, Tensor]] = {}
     for name, x in _under(tensors, "optimiser.").items():
         index, _, moment = name.partition(".")
         moments.setdefault(int(index), {})[moment] = x
     groups = state.optimiser.state_dict()["param_groups"]
     state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    for name in state.counters():
-        setattr(state, name, counters[name])
+    for name, number in numbers.items():
+        setattr(state, name, number)
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -229,6 +229,7 @@ def test_an_answer_has_words_and_times_and_a_failure_has_a_reason(tmp_path: Path
     answer = answer_reference(Echo(), "set", Reference("hello", tmp_path / "a.wav", "hello", duration_s=1000.0))
     assert isinstance(answer, Answer)
     assert (answer.hypothesis, answer.words[0].confidence, answer.dataset) == ("hello", 0.5, "set")
+    assert answer.duration_s == 1.5  # as it was heard: a manifest's 1000 s would make any recogniser a fast one
     assert answer.wall_s is not None
     assert answer.wall_s >= 0
     failed = answer_reference(Echo(), "set", Reference("bad", tmp_path / "a.wav", "x", duration_s=1000.0))

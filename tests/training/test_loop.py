@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,9 +117,33 @@ def test_a_damaged_state_is_an_error_and_not_a_fresh_start(tmp_path: Path) -> No
     run = TrainingRun(config, tmp_path / "run")
     run.advance()
     run.save()
-    (tmp_path / "run" / "step-1" / "state.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(CheckpointError, match="cannot be resumed"):
-        TrainingRun(config, tmp_path / "run")
+    for name, content in (
+        ("state.json", b"{}"),
+        ("state.json", b"[]"),
+        ("state.json", b'{"step": "1"}'),
+        ("state.safetensors", b"nonsense"),
+    ):
+        (tmp_path / "run" / "step-1" / name).write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"cannot be resumed from.*take it away"):
+            TrainingRun(config, tmp_path / "run")
+
+
+def test_what_is_not_learnt_from_is_counted_and_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
+    manifest = tone_manifest(tmp_path)
+    run = TrainingRun(small_training(manifest), tmp_path / "run")
+    assert run.coverage().sentences(run.config.data.batches) == []
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    odd = [{"duration": 30.0}, {"duration": 0.1}, {"text": "Ä 7"}, {"text": "yes no go " * 9}]
+    manifest.write_text("".join(json.dumps(row | change) + "\n" for row, change in zip(rows, odd, strict=False)))
+    said = run.coverage().sentences(run.config.data.batches)
+    assert said[0] == "of 4 recordings are left out: 1 longer than 20 s, 1 shorter than 0.4 s (data.batches)"
+    assert said[1:3] == [
+        "1 texts cannot be written in character units, such as 'Ä 7'",
+        "1 texts have more character units than their recordings have room for",
+    ]
+    manifest.write_text("".join(json.dumps(row | {"text": "1984"}) + "\n" for row in rows))
+    with pytest.raises(ConfigError, match=r"found none.*such as '1984'"):
+        run.coverage()
 
 
 def test_the_loss_is_ctc_over_labels_and_leaves_out_what_is_unknown() -> None:
