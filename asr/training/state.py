@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from asr.errors import CheckpointError
+from asr.errors import AsrError, CheckpointError
 from asr.model.acoustic import AcousticModel
 
 M = TypeVar("M", bound=nn.Module)
@@ -52,19 +52,29 @@ class TrainingState(RunState[AcousticModel]):
 
 
 def save_state(state: RunState[Any], folder: Path) -> None:
-    """Write under a temporary name, then rename."""
+    """Write under a temporary name, then rename. Raises AsrError where it cannot be written; older states stay."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write_state(state, new)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(new, ignore_errors=True)  # the place may be full
+        raise AsrError(
+            folder, f"cannot be written: {error}; make room and run again: it goes on from the last state"
+        ) from error
+    if folder.exists():
+        shutil.rmtree(folder)
+    new.rename(folder)
+
+
+def _write_state(state: RunState[Any], folder: Path) -> None:
     tensors = {f"model.{name}": x for name, x in state.model.state_dict().items()}
     tensors |= {f"average.{name}": x for name, x in state.average.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": x for name, x in moments.items()}
-    save_file({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, new / "state.safetensors")
+    save_file({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, folder / "state.safetensors")
     counters = {name: getattr(state, name) for name in state.counters()}
-    (new / "state.json").write_text(json.dumps(counters), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    new.rename(folder)
+    (folder / "state.json").write_text(json.dumps(counters), encoding="utf-8")
 
 
 def save_newest(state: RunState[Any], run: Path, keep: int) -> None:
