@@ -39,8 +39,9 @@ def normaliser_rows(summary: Plain) -> list[list[str]]:
 
 
 def remarks(summary: Plain) -> list[str]:
-    """What the confidence is worth, and the words that training did not have, each where it is known."""
-    lines = []
+    """What the intervals are over; the confidence's worth and the words that training lacked, where they are known."""
+    drawn = (f"{name} {part['units']} {part['interval_over']}" for name, part in summary["sets"].items())
+    lines = [f"intervals: bootstrap over {', '.join(drawn)}"]
     if found := summary["confidence"]:
         nce = number(found["nce"], 3)
         lines.append(f"confidence: ECE {found['ece']:.3f}, NCE {nce}, {found['words']} words")
@@ -48,7 +49,7 @@ def remarks(summary: Plain) -> list[str]:
         missed = ", ".join(f"{x['kind']} {number(x['missed_percent'])} %" for x in summary["rare_words"])
         lines.append(f"missed by count in training: {missed}")
         lines.append(f"out of vocabulary: {number(summary['out_of_vocabulary_percent'])} % of the words said")
-    return ["", *lines] if lines else []
+    return ["", *lines]
 
 
 def number(value: float | None, digits: int = 1) -> str:

@@ -49,6 +49,8 @@ def _train_here(settings: "TrainingConfig", folder: Path, device: str) -> None:
     if not training.group.leads:
         training.run(lambda _: None)
         return
+    for sentence in training.coverage().sentences(settings.data.batches):
+        print(f"{folder}: {sentence}", file=sys.stderr)
     with Reporter(folder) as reporter:
         training.run(reporter)
     print(folder / "last")

@@ -164,7 +164,8 @@ def read_training_audio(path: Path) -> Samples:
     try:
         samples, rate = soundfile.read(path, dtype="float32")
     except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioError(path, f"expected training audio that can be read: {error}") from error
+        reason = error if path.exists() else "there is no such file"  # libsndfile: "System error."
+        raise AudioError(path, f"expected training audio that can be read: {reason}") from error
     if rate != 16_000 or samples.ndim != 1 or not len(samples):
         raise AudioError(path, f"expected 16 kHz mono with samples in it, got {rate} Hz, shape {samples.shape}")
     if not np.isfinite(samples).all():

@@ -65,16 +65,18 @@ NAN = float("nan")
 def bootstrap_units(answers: Sequence[Answer]) -> list[tuple[str, str]]:
     """(set, unit) of each answer: what is drawn together in a bootstrap.
 
-    Speakers where a set has MIN_SPEAKERS known ones or more (their utterances are not independent), else utterances.
+    Speakers where a set has MIN_SPEAKERS known ones or more (their utterances are not independent), with each utterance
+    of nobody known for itself; else utterances.
     """
     speakers: dict[str, set[str]] = {}
-    unknown: set[str] = set()
     for answer in answers:
-        speakers.setdefault(answer.dataset, set()).add(answer.speaker)
-        if not answer.speaker_known:
-            unknown.add(answer.dataset)
-    by_speaker = {name for name, found in speakers.items() if len(found) >= MIN_SPEAKERS and name not in unknown}
-    return [(x.dataset, f"speaker {x.speaker}" if x.dataset in by_speaker else f"utterance {x.id}") for x in answers]
+        if answer.speaker_known:
+            speakers.setdefault(answer.dataset, set()).add(answer.speaker)
+    by_speaker = {name for name, found in speakers.items() if len(found) >= MIN_SPEAKERS}
+    return [
+        (x.dataset, f"speaker {x.speaker}" if x.dataset in by_speaker and x.speaker_known else f"utterance {x.id}")
+        for x in answers
+    ]
 
 
-MIN_SPEAKERS = 10
+MIN_SPEAKERS = 5  # from here on their interval covers the truth more often than one over utterances, too short, does

@@ -18,6 +18,7 @@ from asr.evaluation.datasets.reference import Dataset, Problem, Reference
 ID_KEYS = ("id", "utt_id", "utterance_id", "audio_filepath", "audio", "path", "file", "name")
 TEXT_KEYS = ("text", "pred_text", "hypothesis", "transcript", "transcription")
 NAN = float("nan")
+ROUNDING = 1e-3  # above 1, of a confidence that was written with few digits
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Hypothesis:
     text: str
     words: tuple[Word, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its words can be told apart by their times."""
+        return bool(self.words) and all(word.start_s + word.end_s >= 0 for word in self.words)
 
 
 def read_hypotheses(path: Path) -> list[Hypothesis]:
@@ -85,7 +91,7 @@ def _word(where: str, row: Mapping[str, Any]) -> Word:
     try:
         text = row["text"] if "text" in row else row["word"]
         start, end = (_number(row.get(f"{key}_s", row.get(key))) for key in ("start", "end"))
-        return Word(str(text), start, end, _number(row.get("confidence", row.get("probability"))))
+        return Word(str(text), start, end, _confidence(where, row.get("confidence", row.get("probability"))))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ManifestError(where, f"expected words with text, start_s, end_s and confidence: {error}") from None
 
@@ -94,17 +100,31 @@ def _number(value: Any) -> float:
     return NAN if value is None else float(value)
 
 
+def _confidence(where: str, value: Any) -> float:
+    """NaN where there is none. Raises ManifestError for percents, logarithms and words."""
+    try:
+        number = _number(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if number < 0 or number > 1 + ROUNDING:
+        raise ManifestError(where, f"expected a confidence of 0 to 1, or none at all, got {value!r}")
+    return min(number, 1.0)
+
+
 def _read_ctm(path: Path) -> Iterator[Hypothesis]:
-    words: dict[str, list[Word]] = {}
+    """One a file; of a file with several channels one a channel, called file-channel."""
+    words: dict[tuple[str, str], list[Word]] = {}
     for where, line in numbered_lines(path, comment=";;"):
         parts = line.split()
         if len(parts) not in {5, 6}:
             raise ManifestError(where, f"expected 'file channel start duration word [confidence]', got {line[:60]!r}")
         start = seconds(parts[2], where=where, name="start")
         end = start + seconds(parts[3], where=where, name="duration")
-        confidence = seconds(parts[5], where=where, name="confidence") if len(parts) == 6 else NAN
-        words.setdefault(parts[0], []).append(Word(parts[4], start, end, confidence))
-    for name, found in words.items():
+        confidence = _confidence(where, parts[5]) if len(parts) == 6 else NAN
+        words.setdefault((parts[0], parts[1]), []).append(Word(parts[4], start, end, confidence))
+    channels = Counter(file for file, _ in words)
+    for (file, channel), found in words.items():
+        name = file if channels[file] == 1 else f"{file}-{channel}"
         found.sort(key=lambda word: word.start_s)
         yield Hypothesis(name, " ".join(word.text for word in found), tuple(found))
 
@@ -122,37 +142,59 @@ def answer_with_hypotheses(
     """An answer for each reference. A reference without a hypothesis counts as nothing heard, and is named.
 
     Ids match as they are, else by the recording's path or name; a cut of a recording takes the words whose middle is in
-    it. Raises ManifestError where no hypothesis matches at all.
+    it. A hypothesis that could be for several references is for none. Raises ManifestError where none matches at all.
     """
-    by_name, problems = _by_name(hypotheses)
-    used: set[str] = set()
-    answers = []
-    for dataset in datasets:
-        for reference in dataset.references:
-            found = next((by_name[name] for name in _names_of(reference) if name in by_name), None)
-            if found is None:
-                problems.append(Problem("unanswered", reference.id, "no hypothesis; it counts as nothing heard"))
-            else:
-                used.add(found.id)
-            answers.append(_answer(dataset.name, reference, found))
-    if not used:
+    by_name, problems = _by_name(hypotheses, datasets)
+    pairs = [
+        (dataset, reference, next((by_name[name] for name in _names_of(reference) if name in by_name), None))
+        for dataset in datasets
+        for reference in dataset.references
+    ]
+    claims: dict[str, set[object]] = {}
+    for _, reference, found in pairs:
+        if found is not None:
+            claims.setdefault(found.id, set()).add(_claimed(reference, found))
+    if not claims:
         examples = f"the hypotheses begin with {hypotheses[0].id!r}" if hypotheses else "there are no hypotheses"
         first = next((x.references[0].id for x in datasets if x.references), "")
         raise ManifestError(where, f"no hypothesis is for any reference: {examples}, the references with {first!r}")
-    unused = (x.id for x in hypotheses if x.id not in used)
+    answers = []
+    for dataset, reference, found in pairs:
+        count = 0 if found is None else len(claims[found.id])
+        if found is None or count > 1:
+            problems.append(Problem("unanswered", reference.id, f"{_why(found, count)}; it counts as nothing heard"))
+        answers.append(_answer(dataset.name, reference, found if count == 1 else None))
+    unused = (x.id for x in hypotheses if x.id not in claims)
     return answers, problems + [Problem("unmatched", name, "no reference for this hypothesis") for name in unused]
 
 
-def _by_name(hypotheses: Iterable[Hypothesis]) -> tuple[dict[str, Hypothesis], list[Problem]]:
-    """By id, and by the stem of the id where that is the stem of one only."""
+def _why(found: Hypothesis | None, count: int) -> str:
+    if found is None:
+        return "no hypothesis"
+    remedy = "give it the recording's path" if found.is_timed else "give it the recording's path, or its words times"
+    return f"the hypothesis {found.id!r} could be for {count} references: {remedy}"
+
+
+def _claimed(reference: Reference, hypothesis: Hypothesis) -> object:
+    """The recording that a hypothesis is taken for, or the part of it where its words have no times to cut it by."""
+    audio = reference.audio if isinstance(reference.audio, Path) else reference.id
+    return audio if hypothesis.is_timed else (reference.part or audio)
+
+
+def _by_name(
+    hypotheses: Iterable[Hypothesis], datasets: Iterable[Dataset]
+) -> tuple[dict[str, Hypothesis], list[Problem]]:
+    """By id, and by the stem of the id where that is the stem of one only, and of one recording's references."""
     found: dict[str, Hypothesis] = {}
     problems = []
     for x in hypotheses:
         if x.id in found:
             problems.append(Problem("doubled", x.id, "a second hypothesis for the same id; the first one counts"))
         found.setdefault(x.id, x)
-    stems = Counter(_stem(name) for name in found)
-    return {**{_stem(name): x for name, x in found.items() if stems[_stem(name)] == 1}, **found}, problems
+    recordings = {x.audio for dataset in datasets for x in dataset.references if isinstance(x.audio, Path)}
+    stems, taken = Counter(_stem(name) for name in found), Counter(x.stem for x in recordings)
+    own = {_stem(name): x for name, x in found.items() if stems[_stem(name)] == 1 and taken[_stem(name)] <= 1}
+    return {**own, **found}, problems
 
 
 def _names_of(reference: Reference) -> Iterator[str]:
@@ -161,6 +203,8 @@ def _names_of(reference: Reference) -> Iterator[str]:
         if reference.part is not None:  # as `asr transcribe` names it
             yield f"{reference.audio}{reference.part.label}"
             yield f"{reference.audio.stem}{reference.part.label}"
+        if "channel" in reference.tags:  # as a CTM of several is read
+            yield f"{reference.audio.stem}-{reference.tags['channel']}"
         yield str(reference.audio)
     yield _stem(reference.id)
     if isinstance(reference.audio, Path):
@@ -174,7 +218,7 @@ def _stem(name: str) -> str:
 
 def _answer(dataset: str, reference: Reference, hypothesis: Hypothesis | None) -> Answer:
     found = hypothesis or Hypothesis(reference.id, "")
-    if reference.offset_s is not None and found.words and found.id != reference.id:
+    if reference.offset_s is not None and found.is_timed and found.id != reference.id:
         found = _cut(found, reference.offset_s, reference.duration_s)
     answer = answer_of(dataset, reference, text=found.text, words=found.words, alternatives=found.alternatives)
     if answer.duration_s is None and isinstance(reference.audio, Path) and not reference.is_cut:

@@ -7,7 +7,7 @@ these is tested against 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import erfc, sqrt
+from math import copysign, erfc, inf, sqrt
 
 import numpy as np
 
@@ -18,7 +18,11 @@ GOOD_WORDS_BETWEEN = 2
 
 @dataclass(frozen=True)
 class MatchedPairs:
-    """segments: with an error of either; mean and z of errors of A less those of B; p two-sided, 1 where equal."""
+    """segments: with an error of either; mean and z of errors of A less those of B; p two-sided, 1 where equal.
+
+    p comes of the normal approximation, but is never below what the sign test could give with as many segments that
+    differ: of a handful the deviation is known so badly that z alone calls equal systems different in 7 to 19 %.
+    """
 
     segments: int
     mean: float
@@ -34,10 +38,9 @@ def matched_pairs(first: Sequence[Alignment], second: Sequence[Alignment]) -> Ma
     if count < 2 or not differences.any():
         return MatchedPairs(count, 0.0, 0.0, 1.0)
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
-    if deviation == 0:  # every segment says the same: the sign test is exact, the normal one has no scale
-        return MatchedPairs(count, mean, float(np.sign(mean)) * float("inf"), min(1.0, 2 * 0.5**count))
-    z = mean / (deviation / sqrt(count))
-    return MatchedPairs(count, mean, z, erfc(abs(z) / sqrt(2)))
+    z = mean / (deviation / sqrt(count)) if deviation else copysign(inf, mean)
+    least = 2 * 0.5 ** np.count_nonzero(differences)
+    return MatchedPairs(count, mean, z, max(erfc(abs(z) / sqrt(2)), min(1.0, least)))
 
 
 def segment_differences(first: Alignment, second: Alignment) -> list[int]:

@@ -18,7 +18,8 @@ from asr.evaluation import english
 
 Normaliser = Callable[[str], str]
 
-_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u00b4": "'", "`": "'"})
+_UNSEEN = "\u00ad\u200c\u200d\u200e\u200f\u2060\ufeff"  # soft hyphens, joiners, marks: inside a word they part nothing
+_PLAIN = str.maketrans(dict.fromkeys("\u2019\u2018\u02bc\u00b4`", "'") | dict.fromkeys(_UNSEEN))
 _NOT_WORDS = re.compile(r"[^\w']|_")
 _OUTER_APOSTROPHES = re.compile(r"(?<!\w)'+|'+(?!\w)")
 
@@ -42,14 +43,12 @@ def nothing(text: str) -> str:
 
 def basic(text: str) -> str:
     """Lower case, letters, digits and apostrophes inside words; all else is a space."""
-    plain = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).lower()
-    return nothing(_OUTER_APOSTROPHES.sub(" ", _NOT_WORDS.sub(" ", plain)))
+    return nothing(_OUTER_APOSTROPHES.sub(" ", _NOT_WORDS.sub(" ", _plain(text))))
 
 
 def english_words(text: str) -> str:
     """`basic`, with the rules of `asr.evaluation.english` around it."""
-    plain = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).lower()
-    spoken = basic(_without_accents(english.write_numbers(english.expand_symbols(plain))))
+    spoken = basic(_without_accents(english.write_numbers(english.expand_symbols(_plain(text)))))
     return nothing(english.unify_words(spoken))
 
 
@@ -107,6 +106,11 @@ def _apply(rules: tuple[Rule, ...], normalise: Normaliser, text: str) -> str:
     for rule in rules:
         text = rule(text)
     return normalise(text)
+
+
+def _plain(text: str) -> str:
+    """Lower case, one kind of apostrophe (told first: NFKC takes \u00b4 for a space with an accent), nothing unseen."""
+    return unicodedata.normalize("NFKC", text.translate(_PLAIN)).lower()
 
 
 def _without_accents(text: str) -> str:

@@ -24,6 +24,7 @@ from asr.model.bundle import Bundle, load_bundle, save_bundle
 from asr.model.units import Units, build_units, load_units, save_units
 from asr.training.config import TrainingConfig, trains_in_bf16
 from asr.training.consistency import disagreement
+from asr.training.coverage import Coverage, coverage
 from asr.training.discriminative import SequenceLoss
 from asr.training.failures import Failures, log_line
 from asr.training.interrupting import deferred_interrupt
@@ -149,6 +150,17 @@ class TrainingRun:
         """The averaged weights with their features and units."""
         metrics = {"steps": self.state.step, "hours_seen": self.state.hours, "best_dev_wer": self.state.best_wer}
         return Bundle(self.state.average, self.config.features, self.units, metrics=metrics)
+
+    def coverage(self) -> Coverage:
+        """What of the training data is not learnt from. Raises ConfigError where no text can be written at all."""
+        examples = [x for manifest in self.config.data.train for x in read_manifest(manifest)]
+        features = self.config.features
+        rate = features.sample_rate / features.hop / self.config.model.subsampling
+        found = coverage(examples, self.units, self.config.data.batches, frames_per_s=rate)
+        if all(x.unwritable == len(examples) - found.long - found.short > 0 for x in found.texts.values()):
+            such = "; ".join(found.sentences(self.config.data.batches))
+            raise ConfigError("data.train", f"expected texts that the run's units can write, found none: {such}")
+        return found
 
     def _begin(self, initial: Bundle | None) -> TrainingState:
         heads = self.config.model.heads

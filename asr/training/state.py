@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from asr.errors import CheckpointError
+from asr.errors import AsrError, CheckpointError
 from asr.model.acoustic import AcousticModel
 from asr.writing import whole_folder
 
@@ -52,15 +52,19 @@ class TrainingState(RunState[AcousticModel]):
 
 
 def save_state(state: RunState[Any], folder: Path) -> None:
-    """Write the state's folder, whole or not at all."""
+    """Write the state's folder, whole or not at all. Raises AsrError where it cannot be written; older states stay."""
     tensors = {f"model.{name}": x for name, x in state.model.state_dict().items()}
     tensors |= {f"average.{name}": x for name, x in state.average.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": x for name, x in moments.items()}
     counters = {name: getattr(state, name) for name in state.counters()}
-    with whole_folder(folder) as new:
-        save_file({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, new / "state.safetensors")
-        (new / "state.json").write_text(json.dumps(counters), encoding="utf-8")
+    try:
+        with whole_folder(folder) as new:
+            save_file({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, new / "state.safetensors")
+            (new / "state.json").write_text(json.dumps(counters), encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        problem = f"cannot be written: {error}; make room and run again: it goes on from the last state"
+        raise AsrError(folder, problem) from error
 
 
 def save_newest(state: RunState[Any], run: Path, keep: int) -> None:
@@ -77,16 +81,18 @@ def load_state(state: RunState[Any], folder: Path) -> None:
         counters: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         state.model.load_state_dict(_under(tensors, "model."))
         state.average.load_state_dict(_under(tensors, "average."))
-    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        raise CheckpointError(folder, f"cannot be resumed from: {error}") from error
+        numbers = {name: counters[name] + 0 for name in state.counters()}
+    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        remedy = "where it is damaged, take it away: the run goes on from the one before it"
+        raise CheckpointError(folder, f"cannot be resumed from: {error}; {remedy}") from error
     moments: dict[int, dict[str, Tensor]] = {}
     for name, x in _under(tensors, "optimiser.").items():
         index, _, moment = name.partition(".")
         moments.setdefault(int(index), {})[moment] = x
     groups = state.optimiser.state_dict()["param_groups"]
     state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    for name in state.counters():
-        setattr(state, name, counters[name])
+    for name, number in numbers.items():
+        setattr(state, name, number)
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -91,6 +91,7 @@ def test_training_text_tells_rare_words_apart(data: Path, tmp_path: Path) -> Non
     assert "missed by count in training: never (out of vocabulary) 100.0 %, 1–4 0.0 %, 5–19 0.0 %" in out
     assert "out of vocabulary: 16.7 %" in out
     assert "confidence: ECE" in out
+    assert "intervals: bootstrap over" in out
 
 
 def test_json_on_stdout_is_json_alone(data: Path) -> None:

@@ -56,6 +56,14 @@ def test_two_segments_that_agree_are_no_proof() -> None:
     assert matched_pairs([wrong] * 5, [right] * 5).p_value < 0.01
 
 
+def test_a_handful_of_segments_proves_no_more_than_the_sign_test_could() -> None:
+    """Three segments that all favour one system: by their deviation alone p would be 0.00006."""
+    reference = "a b c d"
+    (right,), (wrong,), (worse,) = (align([reference], [x]) for x in (reference, "x b c d", "x y c d"))
+    assert matched_pairs([wrong, wrong, worse], [right] * 3).p_value == 0.25
+    assert matched_pairs([wrong, wrong, worse, worse], [right, right, right, worse]).p_value == 0.25
+
+
 def test_insertions_have_places_of_their_own() -> None:
     (found,) = align(["a b"], ["x a b y z"])
     assert errors_by_place(found) == [1, 0, 0, 0, 2]

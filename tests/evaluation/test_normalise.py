@@ -22,6 +22,7 @@ def test_none_changes_spaces_only() -> None:
         ("'quoted' dogs' bones", "quoted dogs bones"),
         ("Straße déjà vu", "straße déjà vu"),
         ("one\u00a0two … three_four", "one two three four"),
+        ("it\u00b4s co\u00adoperation", "it's cooperation"),
         ("", ""),
     ],
 )
@@ -37,10 +38,15 @@ def test_basic_keeps_words_and_drops_the_rest(written: str, expected: str) -> No
         ("um, so uh it is", "so it is"),
         ("in 1984", "in nineteen eighty-four"),
         ("the 1920s", "the nineteen twenties"),
+        ("the 1900s, the 2000s, the 2010s", "the nineteen hundreds, the two thousands, the twenty tens"),
         ("the 3rd of 21", "the third of twenty one"),
         ("1,205 men", "one thousand two hundred five men"),
         ("it cost $5.50", "it cost five point five dollars"),
         ("£2 million", "two million pounds"),
+        ("$1 a day, $1 million", "one dollar a day, one million dollars"),
+        ("1,2,3 in 1999,2000", "one two three in nineteen ninety nine two thousand"),
+        ("10am, 20mph", "ten am, twenty mph"),
+        ("5 per cent", "5%"),
         ("at 10:30", "at ten thirty"),
         ("50% & rising", "fifty percent and rising"),
         ("the a4 road", "the a four road"),
@@ -65,6 +71,10 @@ def test_english_leaves_other_words_apart(one: str, other: str) -> None:
 def test_no_normaliser_leaves_double_spaces_and_none_fails(name: str, text: str) -> None:
     result = choose_normaliser(name)(text)
     assert result == " ".join(result.split())
+
+
+def test_more_digits_than_a_number_has_are_said_one_by_one() -> None:
+    assert choose_normaliser("english")("10" * 200) == " ".join(["one zero"] * 200)
 
 
 @given(st.lists(st.sampled_from(["the", "man's", "hat", "is", "red", "and", "can", "not"])).map(" ".join))

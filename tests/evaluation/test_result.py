@@ -12,7 +12,7 @@ import soundfile
 from asr.decoding.words import Transcript, Utterance, Word
 from asr.errors import AudioError, ManifestError
 from asr.evaluation.answers import Answer
-from asr.evaluation.datasets import Dataset, Reference
+from asr.evaluation.datasets import Dataset, Reference, read_datasets
 from asr.evaluation.datasets.reference import Problem
 from asr.evaluation.hypotheses import answer_with_hypotheses, read_hypotheses
 from asr.evaluation.result import CSV_COLUMNS, Result, read_result, summarise, write_csv, write_json
@@ -92,9 +92,45 @@ def test_a_ctm_of_a_whole_recording_is_cut_to_the_segments(tmp_path: Path) -> No
     assert [x.hypothesis for x in answers] == ["one", "two three"]
 
 
+def test_a_hypothesis_is_for_the_recording_of_its_path_and_not_for_another_of_the_same_name(tmp_path: Path) -> None:
+    references = [Reference("001", Path(f"{folder}/001.wav"), "one") for folder in "ab"]
+    sets = [Dataset(x.audio.parent.name, "beside", (x,)) for x in reversed(references) if isinstance(x.audio, Path)]
+    path = write(tmp_path / "x.jsonl", '{"audio_filepath": "a/001.wav", "text": "one"}\n')
+    answers, problems = answer_with_hypotheses(sets, read_hypotheses(path), where="x")
+    assert [(x.dataset, x.hypothesis) for x in answers] == [("b", ""), ("a", "one")]
+    assert [(x.kind, x.id) for x in problems] == [("unanswered", "001")]
+
+
+@pytest.mark.parametrize("words", ["", ', "words": [{"word": "one"}, {"word": "two"}]'])
+def test_a_hypothesis_that_could_be_for_several_references_is_for_none(tmp_path: Path, words: str) -> None:
+    """Words of a whole recording without times are no words of its parts; nor are those of one of two same names."""
+    talk = Path("talk.wav")
+    cuts = dataset_of(Reference("u1", talk, "one", 0.0, 1.0), Reference("u2", talk, "two", 1.0, 1.0))
+    same = [Dataset(x, "beside", (Reference("talk", Path(f"{x}/talk.wav"), "one two"),)) for x in "ab"]
+    heard = read_hypotheses(write(tmp_path / "x.jsonl", f'{{"id": "talk", "text": "one two"{words}}}\n'))
+    for sets in ([cuts], same):
+        answers, problems = answer_with_hypotheses(sets, heard, where="x")
+        assert [x.hypothesis for x in answers] == ["", ""]
+        assert [(x.kind, "2 references" in x.detail) for x in problems] == [("unanswered", True)] * 2
+    again = Dataset("part", "manifest", (Reference("x", talk, "one two"),))  # one recording in two sets
+    answers, problems = answer_with_hypotheses([again, replace(again, name="all")], heard, where="x")
+    assert ([x.hypothesis for x in answers], problems) == (["one two"] * 2, [])
+
+
+def test_the_channels_of_a_ctm_are_heard_apart(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "talk.wav", np.zeros(16_000), 16_000)
+    stm = write(tmp_path / "x.stm", "talk A ann 0.0 1.0 one two\ntalk B bob 0.0 1.0 three\n")
+    ctm = write(tmp_path / "x.ctm", "talk A 0.1 0.1 one\ntalk B 0.2 0.1 three\ntalk A 0.3 0.1 two\n")
+    answers, problems = answer_with_hypotheses(read_datasets(stm), read_hypotheses(ctm), where="x")
+    assert ([x.hypothesis for x in answers], problems) == (["one two", "three"], [])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
+        ("x.ctm", "a 1 0.0 0.2 word 95", "confidence of 0 to 1"),
+        ("x.ctm", "a 1 0.0 0.2 word NA", "confidence of 0 to 1"),
+        ("x.jsonl", '{"id": "a", "text": "x", "words": [{"word": "x", "confidence": -0.3}]}', "confidence of 0 to 1"),
         ("x.jsonl", '{"id": "a"}', "expected one of"),
         ("x.jsonl", '{"id": "a", "text": "x", "words": [{"start": 1}]}', "words with"),
         ("x.ctm", "a 1 0.0 word", "channel start"),
@@ -193,6 +229,7 @@ def test_an_answer_has_words_and_times_and_a_failure_has_a_reason(tmp_path: Path
     answer = answer_reference(Echo(), "set", Reference("hello", tmp_path / "a.wav", "hello", duration_s=1000.0))
     assert isinstance(answer, Answer)
     assert (answer.hypothesis, answer.words[0].confidence, answer.dataset) == ("hello", 0.5, "set")
+    assert answer.duration_s == 1.5  # as it was heard: a manifest's 1000 s would make any recogniser a fast one
     assert answer.wall_s is not None
     assert answer.wall_s >= 0
     failed = answer_reference(Echo(), "set", Reference("bad", tmp_path / "a.wav", "x", duration_s=1000.0))

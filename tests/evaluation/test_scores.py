@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr.evaluation.answers import Answer, bootstrap_units
 from asr.evaluation.bootstrap import draw_totals, percentile_interval, ratio
 from asr.evaluation.normalise import choose_normaliser
 from asr.evaluation.scores import Score, score_answers, total_score
@@ -62,6 +63,29 @@ def test_the_bootstrap_draws_speakers_where_there_are_enough_known_ones() -> Non
     pairs = random_pairs(60)
     assert (score_of(pairs, speakers=20).interval_over, score_of(pairs, speakers=20).units) == ("speakers", 20)
     assert (score_of(pairs, speakers=3).interval_over, score_of(pairs, speakers=3).units) == ("utterances", 60)
+
+
+def test_an_utterance_of_nobody_known_leaves_the_speakers_of_the_others_together() -> None:
+    pairs = random_pairs(60)
+    answers = [*answers_of(pairs, speakers=6)[:-1], answers_of(pairs)[-1]]
+    score = total_score(score_answers(answers, choose_normaliser("basic")))
+    assert (score.interval_over, score.units) == ("speakers and utterances", 7)
+
+
+def test_the_interval_of_a_few_speakers_covers_the_truth_about_all_speakers_where_one_of_utterances_does_not() -> None:
+    """Six speakers, 20 utterances each, with own error rates around 20 %."""
+    rng = np.random.default_rng(7)
+    covered: dict[bool, list[bool]] = {True: [], False: []}
+    for _ in range(200):
+        words = rng.integers(5, 21, 120)
+        errors = rng.binomial(words, rng.beta(4, 16, 6).repeat(20))
+        for known in covered:
+            answers = [Answer(f"u{i}", "set", "", "", speaker=f"s{i // 20}" if known else "") for i in range(120)]
+            totals = draw_totals(np.stack([errors, words], 1).astype(np.float64), bootstrap_units(answers), draws=500)
+            low, high = percentile_interval(ratio(totals[:, 0], totals[:, 1]), units=6 if known else 120)
+            covered[known].append(low <= 0.2 <= high)
+    assert np.mean(covered[True]) >= 0.88
+    assert np.mean(covered[False]) <= 0.6
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

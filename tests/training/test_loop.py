@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,10 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors import SafetensorError
 
-from asr.data.batches import BatchConfig, ClipStore, gather_examples, plan_epoch
+from asr.data.batches import BatchConfig, ClipStore, gather_examples, plan_epoch, read_training_audio
 from asr.data.manifest import Example, read_manifest
-from asr.errors import AudioError, CheckpointError, ConfigError, ManifestError
+from asr.errors import AsrError, AudioError, CheckpointError, ConfigError, ManifestError
 from asr.model.acoustic import Encoded
 from asr.model.bundle import load_bundle
 from asr.training.config import DataConfig, OptimiserConfig, TrainingConfig
@@ -116,9 +118,53 @@ def test_a_damaged_state_is_an_error_and_not_a_fresh_start(tmp_path: Path) -> No
     run = TrainingRun(config, tmp_path / "run")
     run.advance()
     run.save()
-    (tmp_path / "run" / "step-1" / "state.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(CheckpointError, match="cannot be resumed"):
-        TrainingRun(config, tmp_path / "run")
+    for name, content in (
+        ("state.json", b"{}"),
+        ("state.json", b"[]"),
+        ("state.json", b'{"step": "1"}'),
+        ("state.safetensors", b"nonsense"),
+    ):
+        (tmp_path / "run" / "step-1" / name).write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"cannot be resumed from.*take it away"):
+            TrainingRun(config, tmp_path / "run")
+
+
+def test_a_full_folder_is_an_error_that_leaves_the_state_before_and_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_training(tone_manifest(tmp_path))
+    run = TrainingRun(config, tmp_path / "run")
+    run.advance()
+    run.save()
+
+    def fail(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr("asr.training.state.save_file", fail)
+    run.advance()
+    with pytest.raises(AsrError, match=r"step-2: cannot be written: .*No space left.*run again"):
+        run.save()
+    assert [path.name for path in (tmp_path / "run").iterdir() if "step" in path.name] == ["step-1"]
+    assert TrainingRun(config, tmp_path / "run").state.step == 1
+
+
+def test_what_is_not_learnt_from_is_counted_and_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
+    manifest = tone_manifest(tmp_path)
+    run = TrainingRun(small_training(manifest), tmp_path / "run")
+    assert run.coverage().sentences(run.config.data.batches) == []
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    odd = [{"duration": 30.0}, {"duration": 0.1}, {"text": "Ä 7"}, {"text": "yes no go " * 9}]
+    manifest.write_text("".join(json.dumps(row | change) + "\n" for row, change in zip(rows, odd, strict=False)))
+    said = run.coverage().sentences(run.config.data.batches)
+    assert said[0] == "of 4 recordings are left out: 1 longer than 20 s, 1 shorter than 0.4 s (data.batches)"
+    assert said[1:3] == [
+        "1 texts cannot be written in character units, such as 'Ä 7'",
+        "1 texts have more character units than their recordings have room for",
+    ]
+    manifest.write_text("".join(json.dumps(row | {"text": "1984"}) + "\n" for row in rows))
+    with pytest.raises(ConfigError, match=r"found none.*such as '1984'"):
+        run.coverage()
 
 
 def test_the_loss_is_ctc_over_labels_and_leaves_out_what_is_unknown() -> None:
@@ -150,6 +196,11 @@ def test_recordings_of_no_usable_length_are_an_error_and_not_a_run_without_an_en
     short = replace(config, data=replace(config.data, batches=BatchConfig(seconds=3.0, shortest=5.0)))
     with pytest.raises(ConfigError, match="5 to"):
         TrainingRun(short, tmp_path / "run").advance()
+
+
+def test_a_recording_that_is_not_there_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"gone\.wav: .*no such file"):
+        read_training_audio(tmp_path / "gone.wav")
 
 
 def test_a_recording_with_values_that_are_no_numbers_is_named(tmp_path: Path) -> None:

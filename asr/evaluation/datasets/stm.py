@@ -36,7 +36,7 @@ def read_stm(path: Path) -> Iterator[Reference]:
             duration_s=length,
             speaker=speaker,
             source=path.stem,
-            tags={"labels": labels} if labels else {},
+            tags={"channel": channel} | ({"labels": labels} if labels else {}),
         )
 
 
