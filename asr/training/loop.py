@@ -157,7 +157,7 @@ class TrainingRun:
         features = self.config.features
         rate = features.sample_rate / features.hop / self.config.model.subsampling
         found = coverage(examples, self.units, self.config.data.batches, frames_per_s=rate)
-        if all(x.unwritable == len(examples) - found.long - found.short > 0 for x in found.texts.values()):
+        if all(x.unwritable == found.seen > 0 for x in found.texts.values()):
             such = "; ".join(found.sentences(self.config.data.batches))
             raise ConfigError("data.train", f"expected texts that the run's units can write, found none: {such}")
         return found

@@ -159,8 +159,8 @@ def test_what_is_not_learnt_from_is_counted_and_nothing_to_learn_from_is_an_erro
     said = run.coverage().sentences(run.config.data.batches)
     assert said[0] == "of 4 recordings are left out: 1 longer than 20 s, 1 shorter than 0.4 s (data.batches)"
     assert said[1:3] == [
-        "1 texts cannot be written in character units, such as 'Ä 7'",
-        "1 texts have more character units than their recordings have room for",
+        "1 of 2 texts cannot be written in character units, such as 'Ä 7'",
+        "1 of 2 texts have more character units than their recordings have room for",
     ]
     manifest.write_text("".join(json.dumps(row | {"text": "1984"}) + "\n" for row in rows))
     with pytest.raises(ConfigError, match=r"found none.*such as '1984'"):
