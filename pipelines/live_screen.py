@@ -1,6 +1,5 @@
 """What `asr live` shows: finals scroll on stdout, the partial stands on the terminal's last line with a level meter."""
 
-import contextlib
 import json
 import math
 import os
@@ -16,6 +15,7 @@ from asr.errors import ConfigError
 from asr.events import Event, Final, Partial
 from asr.output import growing
 from asr.writing import printable
+from pipelines.outputs import given_up
 
 _METER = " ▁▂▃▄▅▆▇█"
 
@@ -91,9 +91,7 @@ class Screen:
             out.add(event)
         except OSError as error:
             self._out, self.incomplete = None, True
-            with contextlib.suppress(OSError):  # what is left of the words that it did not take
-                out.close()
-            self.notice(f"--out: {error.strerror}: what is said from now on is not written there")
+            self.notice(given_up(out.close, error))
 
     def _final(self, event: Final) -> None:
         self._partial = ("", "")

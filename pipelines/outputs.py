@@ -1,5 +1,6 @@
 """Where a command writes: tried before the work; and what was made is not lost where it cannot be written after it."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -70,6 +71,13 @@ def lock(path: Path, option: str) -> IO[str]:
         file.close()
         raise ConfigError(option, f"another run is at work in {path.parent}; wait for it or choose another") from None
     return file
+
+
+def given_up(close: Callable[[], object], error: OSError) -> str:
+    """A text file that grows takes no more, as on a full disk: it is closed, and what a person is told of that."""
+    with contextlib.suppress(OSError):  # what is left of the words that it did not take
+        close()
+    return f"--out: {error.strerror}: what is said from now on is not written there"
 
 
 @contextmanager

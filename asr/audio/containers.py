@@ -6,16 +6,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from asr.audio.blocks import in_blocks
 from asr.audio.mixing import Channels
 from asr.errors import AudioError
 
-CLOCKED = (
-    "matroska",
-    "mov",
-    "mpegts",
-    "flv",
-    "asf",
-)  # these write down when each piece sounds; of others it is made up
+# These write down when each piece sounds; of others it is made up.
+CLOCKED = ("matroska", "mov", "mpegts", "flv", "asf")
 PAUSE_S = 0.5  # by which a container's clock is ahead of its sound, to be silence; less is the clock's own trembling
 LONGEST_S = 3600.0  # by which, to be believed; more is another clock, as of broadcasts that were joined
 
@@ -43,53 +39,32 @@ def read_container(
         frames = container.decode(container.streams.audio[0])
         clocked = container.format.name.split(",")[0] in CLOCKED
         begin_s = (container.start_time or 0) / av.time_base if clocked else math.inf  # never behind its clock
-        yield from _blocks(_on_time(frames, begin_s), called, block_s)
+        yield from in_blocks(_on_time(frames, begin_s, called), block_s)
 
 
-def _on_time(frames: Iterator[Any], begin_s: float) -> Iterator[tuple[Channels, int]]:
+def _on_time(frames: Iterator[Any], begin_s: float, called: str) -> Iterator[tuple[Channels, int]]:
     """Each frame (S, C) with its rate, and silence where the container's clock, which begins at `begin_s`, has some.
 
     Who comes late to a call, or sends nothing while silent, is recorded so; without it all words after would be early.
-    """
-    place_s = 0.0
-    for frame in frames:
-        values, rate = _channels(frame), frame.sample_rate
-        silent_s = 0.0 if frame.time is None else frame.time - begin_s - place_s
-        if PAUSE_S < silent_s < LONGEST_S:
-            left, second = round(silent_s * rate), np.zeros((rate, values.shape[1]), np.float32)
-            place_s += left / rate
-            while left > 0:
-                yield second[:left], rate
-                left -= rate
-        place_s += len(values) / rate
-        yield values, rate
-
-
-def _blocks(frames: Iterator[tuple[Channels, int]], called: str, block_s: float) -> Iterator[tuple[Channels, int]]:
-    """Frames joined to blocks, each of one rate and channel count: two recordings may have been joined, and a broadcast
-    may go from one channel to two.
-
-    Raises AudioError where no more can be decoded, after what could.
+    Raises AudioError where no more can be decoded.
     """
     import av
 
-    kept: list[Channels] = []
-    rate, seconds, damage = 0, 0.0, None
+    place_s = 0.0
     try:
-        for values, its_rate in frames:
-            changed = kept and (its_rate != rate or values.shape[1] != kept[-1].shape[1])
-            if changed or sum(map(len, kept)) >= block_s * rate > 0:
-                yield np.concatenate(kept), rate
-                kept = []
-            rate = its_rate
-            kept.append(values)
-            seconds += len(kept[-1]) / rate
+        for frame in frames:
+            values, rate = _channels(frame), frame.sample_rate
+            silent_s = 0.0 if frame.time is None else frame.time - begin_s - place_s
+            if PAUSE_S < silent_s < LONGEST_S:
+                left, second = round(silent_s * rate), np.zeros((rate, values.shape[1]), np.float32)
+                place_s += left / rate
+                while left > 0:
+                    yield second[:left], rate
+                    left -= rate
+            place_s += len(values) / rate
+            yield values, rate
     except av.FFmpegError as error:
-        damage = error
-    if kept:
-        yield np.concatenate(kept), rate
-    if damage is not None:
-        raise AudioError(called, f"damaged or truncated after {seconds:.1f} s: {damage.strerror}") from damage
+        raise AudioError(called, f"damaged or truncated after {place_s:.1f} s: {error.strerror}") from error
 
 
 def _channels(frame: Any) -> Channels:

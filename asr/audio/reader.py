@@ -21,6 +21,7 @@ import soundfile
 import soxr
 from numpy.typing import ArrayLike
 
+from asr.audio.blocks import in_blocks
 from asr.audio.containers import read_container
 from asr.audio.given import floats
 from asr.audio.joined import begins_anew, goes_on
@@ -233,24 +234,20 @@ def _decoded(
 
 def _sound_blocks(sound: _InOrder, called: str, block_s: float, begin_s: int) -> Iterator[tuple[Channels, int]]:
     """Read in tenths of a second: soundfile gives nothing of a piece in which damage lies."""
-    frames, read = round(block_s * sound.samplerate), min(begin_s * sound.samplerate, sound.frames)
-    least = max(1, min(frames, sound.samplerate // 10))
-    kept, damage = list[Channels](), None
+    return in_blocks(_pieces(sound, called, min(block_s, 0.1), begin_s), block_s)
+
+
+def _pieces(sound: _InOrder, called: str, piece_s: float, begin_s: int) -> Iterator[tuple[Channels, int]]:
+    read = min(begin_s * sound.samplerate, sound.frames)
+    size = max(1, int(piece_s * sound.samplerate))
     try:
         if read:
             sound.seek(read)
-        while len(piece := sound.read(least, dtype="float32", always_2d=True)):
+        while len(piece := sound.read(size, dtype="float32", always_2d=True)):
             read += len(piece)
-            kept.append(piece)
-            if sum(map(len, kept)) >= frames:
-                yield np.concatenate(kept), sound.samplerate
-                kept = []
+            yield piece, sound.samplerate
     except soundfile.LibsndfileError as error:
-        damage = error
-    if kept:
-        yield np.concatenate(kept), sound.samplerate
-    if damage is not None:
-        raise AudioError(called, f"damaged or truncated after {read / sound.samplerate:.1f} s: {damage}") from damage
+        raise AudioError(called, f"damaged or truncated after {read / sound.samplerate:.1f} s: {error}") from error
     # A header may overstate by a codec's padding, never by a quarter of a second.
     if 0 < sound.frames < sys.maxsize // 2 and sound.frames - read > sound.samplerate / 4:
         said, came = sound.frames / sound.samplerate, read / sound.samplerate

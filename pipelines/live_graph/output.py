@@ -4,7 +4,6 @@ The journal is the truth. An entry also holds what goes into the text file and w
 not get there before a crash is written again, to the same place.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from asr.events import Final
 from pipelines.live_graph.journal import Journal
+from pipelines.outputs import given_up
 
 JOURNAL = "journal.jsonl"
 
@@ -77,14 +77,8 @@ class Output:
                 self._out.write(line)
                 self._out.flush()
             except OSError as error:
-                self._give_up(self._out, error)
-
-    def _give_up(self, out: Any, error: OSError) -> None:
-        """The words go on without the text file: they are in the journal, and shown."""
-        self._out = None
-        with contextlib.suppress(OSError):  # what is left of the line that it did not take
-            out.close()
-        self._said = f"--out: {error.strerror}: what is said from now on is not written there"
+                self._said = given_up(self._out.close, error)  # the words are in the journal, and shown
+                self._out = None
 
 
 def _opened(path: Path) -> Any:
