@@ -36,22 +36,28 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `path` in the end; after a failure `path` is as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    before = new.with_name(f"{new.name}-before")
+def whole_folder(path: Path, *, advice: str = "") -> Iterator[Path]:
+    """A folder to fill, which takes the place of `path` in the end; after a failure `path` is as it was.
+
+    Raises AsrError, with the `advice`, where it cannot be written.
+    """
     try:
-        yield new
-        new.chmod(0o755)
-        if path.exists():
-            path.rename(before)
-        new.rename(path)
-    except BaseException:
-        if before.exists():
-            before.rename(path)
-        shutil.rmtree(new, ignore_errors=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        before = new.with_name(f"{new.name}-before")
+        try:
+            yield new
+            new.chmod(0o755)
+            if path.exists():
+                path.rename(before)
+            new.rename(path)
+        except BaseException:
+            if before.exists():
+                before.rename(path)
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise AsrError(path, "; ".join(filter(None, [f"cannot be written: {error}", advice]))) from error
     shutil.rmtree(before, ignore_errors=True)
 
 

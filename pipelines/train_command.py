@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,12 +46,12 @@ def _train_here(settings: "TrainingConfig", folder: Path, device: str) -> None:
         torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     training = TrainingRun(settings, folder, device=str(choose_device(device)))
     if training.state.step:
-        print(f"{folder}: going on after step {training.state.step}", file=sys.stderr)
+        _say(folder, f"going on after step {training.state.step}")
     if not training.group.leads:
         training.run(lambda _: None)
         return
     for sentence in training.coverage().sentences(settings.data.batches):
-        print(f"{folder}: {sentence}", file=sys.stderr)
+        _say(folder, sentence)
     with Reporter(folder) as reporter:
         training.run(reporter)
     print(folder / "last")
@@ -64,8 +65,12 @@ def _train_on_ray(
 
     task = Task(read_training_config(config.absolute(), changes), folder.absolute(), device)
     with lock(folder / "lock", "--run"), Reporter(folder) as reporter, data_only_on_stdout():
-        train_on_ray(task, reporter, workers=workers, address=address)
+        train_on_ray(task, reporter, partial(_say, folder), workers=workers, address=address)
     print(folder / "last")
+
+
+def _say(folder: Path, sentence: str) -> None:
+    print(f"{folder}: {sentence}", file=sys.stderr)
 
 
 def read_training_config(path: Path, changes: list[str]) -> "TrainingConfig":

@@ -19,9 +19,11 @@ from asr.training.config import TrainingConfig
 from asr.training.interrupting import deferred_interrupt
 from asr.training.loop import Progress, TrainingRun
 from asr.training.state import newest_state
+from asr.writing import write_whole
 from pipelines.ray_connection import connected, own_error
 
 _STOP = "stop"  # a file in the run's folder: whoever leads ends the run after this step
+_LEFT_OUT = "left_out.txt"  # another: what of the data is not learnt from
 _IN_VAIN = 5  # deaths in a row without a state saved in between
 _LOOK_S = 0.5
 
@@ -35,14 +37,17 @@ class Task:
     device: str
 
 
-def train_on_ray(task: Task, report: Callable[[Progress], None], *, workers: int, address: str | None) -> None:
-    """All steps that are left. Ctrl-C saves and raises on.
+def train_on_ray(
+    task: Task, report: Callable[[Progress], None], say: Callable[[str], None], *, workers: int, address: str | None
+) -> None:
+    """All steps that are left, each reported; what of the data is not learnt from is said. Ctrl-C saves and raises on.
 
     Raises what a process raised, and AsrError where processes die again and again.
     """
     task.folder.mkdir(parents=True, exist_ok=True)
-    (task.folder / _STOP).unlink(missing_ok=True)
-    with connected(address, cpus=workers + 1) as ray, _Log(task.folder, report) as log:
+    for name in (_STOP, _LEFT_OUT):
+        (task.folder / name).unlink(missing_ok=True)
+    with connected(address, cpus=workers + 1) as ray, _Log(task.folder, report, say) as log:
         gpus = task.device in ("auto", "cuda") and ray.cluster_resources().get("GPU", 0) >= workers
         group = _Group(task, workers, gpus=gpus)
         group.start()
@@ -64,6 +69,8 @@ def _work(given: dict[str, Task]) -> None:
     from asr.model.engine import choose_device
 
     run = TrainingRun(task.settings, task.folder, device=str(choose_device(task.device)))
+    if run.group.leads:
+        write_whole(task.folder / _LEFT_OUT, "\n".join(run.coverage().sentences(task.settings.data.batches)))
     with contextlib.suppress(KeyboardInterrupt):  # asked to stop: the state is saved
         run.run(lambda _: None, stop=(task.folder / _STOP).exists)
 
@@ -118,10 +125,11 @@ class _Group(threading.Thread):
 
 
 class _Log:
-    """The run's log, read as it grows."""
+    """The run's log, read as it grows, and before it what is left out."""
 
-    def __init__(self, folder: Path, report: Callable[[Progress], None]) -> None:
-        self._path, self._report = folder / "log.jsonl", report
+    def __init__(self, folder: Path, report: Callable[[Progress], None], say: Callable[[str], None]) -> None:
+        self._path, self._report, self._say = folder / "log.jsonl", report, say
+        self._left_out: Path | None = folder / _LEFT_OUT  # None: it has been said
         self._rest = ""
 
     def __enter__(self) -> "_Log":
@@ -135,6 +143,10 @@ class _Log:
 
     def read(self) -> None:
         """Report the steps that have been added."""
+        if self._left_out and self._left_out.exists():
+            for sentence in self._left_out.read_text(encoding="utf-8").splitlines():
+                self._say(sentence)
+            self._left_out = None
         *lines, self._rest = (self._rest + self._file.read()).split("\n")
         for line in lines:
             self._report(Progress(**json.loads(line)))

@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from asr.errors import AsrError, CheckpointError
+from asr.errors import CheckpointError
 from asr.model.acoustic import AcousticModel
 from asr.writing import whole_folder
 
@@ -58,13 +58,10 @@ def save_state(state: RunState[Any], folder: Path) -> None:
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": x for name, x in moments.items()}
     counters = {name: getattr(state, name) for name in state.counters()}
-    try:
-        with whole_folder(folder) as new:
-            save_file({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, new / "state.safetensors")
-            (new / "state.json").write_text(json.dumps(counters), encoding="utf-8")
-    except (OSError, SafetensorError) as error:
-        problem = f"cannot be written: {error}; make room and run again: it goes on from the last state"
-        raise AsrError(folder, problem) from error
+    packed = save({name: x.detach().cpu().contiguous() for name, x in tensors.items()})
+    with whole_folder(folder, advice="make room and run again: it goes on from the last state") as new:
+        (new / "state.safetensors").write_bytes(packed)
+        (new / "state.json").write_text(json.dumps(counters), encoding="utf-8")
 
 
 def save_newest(state: RunState[Any], run: Path, keep: int) -> None:

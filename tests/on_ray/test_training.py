@@ -21,7 +21,10 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
 def test_two_processes_train_together_and_when_one_is_killed_go_on_from_the_last_state(tmp_path: Path) -> None:
-    config = small_training(tone_manifest(tmp_path))
+    manifest = tone_manifest(tmp_path)
+    with manifest.open("a") as file:
+        file.write('{"audio_filepath": "0.wav", "duration": 0.2, "text": "left out"}\n')
+    config = small_training(manifest)
     config = replace(config, save_every=20, optimiser=replace(config.optimiser, total_steps=160))
     seen: list[Progress] = []
     killer = Killer(1, ["RayTrainWorker"], seed=0, pause_s=0.0)
@@ -31,9 +34,11 @@ def test_two_processes_train_together_and_when_one_is_killed_go_on_from_the_last
         if len(seen) == 6:
             killer.start()
 
-    train_on_ray(Task(config, tmp_path / "run", "cpu"), look, workers=2, address=None)
+    said: list[str] = []
+    train_on_ray(Task(config, tmp_path / "run", "cpu"), look, said.append, workers=2, address=None)
     killer.over.set()
     assert killer.dead == {"RayTrainWorker": 1}
+    assert said == ["of 7 recordings are left out: 0 longer than 20 s, 1 shorter than 0.4 s (data.batches)"]
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [progress.step for progress in seen] == [entry["step"] for entry in log]
     [again] = [i for i in range(1, len(log)) if log[i]["step"] <= log[i - 1]["step"] or i == len(log) - 1][:1]
@@ -60,6 +65,6 @@ def test_ctrl_c_ends_the_step_and_saves_it(tmp_path: Path) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train_on_ray(Task(config, tmp_path / "run", "cpu"), look, workers=2, address=None)
+        train_on_ray(Task(config, tmp_path / "run", "cpu"), look, print, workers=2, address=None)
     assert seen[-1].stopped
     assert [path.name for path in (tmp_path / "run").glob("step-*")] == [f"step-{seen[-1].step}"]

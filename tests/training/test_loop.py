@@ -1,3 +1,4 @@
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors import SafetensorError
 
 from asr.data.batches import BatchConfig, ClipStore, gather_examples, plan_epoch, read_training_audio
 from asr.data.manifest import Example, read_manifest
@@ -137,11 +137,12 @@ def test_a_full_folder_is_an_error_that_leaves_the_state_before_and_nothing_half
     run.advance()
     run.save()
 
-    def fail(_: object, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise SafetensorError("I/O error: No space left on device")
+    def fail(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("asr.training.state.save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     run.advance()
     with pytest.raises(AsrError, match=r"step-2: cannot be written: .*No space left.*run again"):
         run.save()
