@@ -69,8 +69,9 @@ def _work(given: dict[str, Task]) -> None:
     from asr.model.engine import choose_device
 
     run = TrainingRun(task.settings, task.folder, device=str(choose_device(task.device)))
-    if run.group.leads:
-        write_whole(task.folder / _LEFT_OUT, "\n".join(run.coverage().sentences(task.settings.data.batches)))
+    left_out = task.folder / _LEFT_OUT
+    if run.group.leads and not left_out.exists():  # once, not after each death again
+        write_whole(left_out, "\n".join(run.coverage().sentences(task.settings.data.batches)))
     with contextlib.suppress(KeyboardInterrupt):  # asked to stop: the state is saved
         run.run(lambda _: None, stop=(task.folder / _STOP).exists)
 
