@@ -61,6 +61,8 @@ class BeamConfig:
     second_weight: float = 0.3  # of its log-probability of a reading
     sure_blank: float = 0.95  # of frames with so probable a blank only the first in a row is searched; 1: all are
     recurrent_weight: float = 0.0  # of log p of a reading by the recurrent language model, where the model brings one
+    final_lm_weight: float | None = None  # of the n-grams where the recurrent model is asked too; None: lm_weight
+    final_word_score: float | None = None  # there; None: word_score
     second_margin: float = 4.0  # readings further behind the best are not asked about: they would hardly win
     recurrent_margin: float = 3.0
     rescored: int = 20  # readings that are kept; of these the two are asked about the near ones

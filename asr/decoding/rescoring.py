@@ -7,9 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from asr.decoding.beam import BeamConfig
 from asr.decoding.hypotheses import Hypothesis
 from asr.decoding.likelihood import ctc_log_likelihoods
-from asr.lm.recurrent import LanguageModel
+from asr.lm.automaton import NgramModel
 from asr.model.units import Units
 
 
@@ -20,38 +21,37 @@ def rescore(
     return rescore_by(lambda texts: log_likelihoods(texts, log_probs, units), hypotheses, weight, margin)
 
 
-def rescore_by_language(
-    hypotheses: Sequence[Hypothesis], model: LanguageModel, weight: float, margin: float = math.inf
-) -> list[Hypothesis]:
-    """Add weight · log p(text) by a recurrent language model; the best first."""
-    return rescore_by(model.score, hypotheses, weight, margin)
-
-
 def rescore_by(
     score: Callable[[list[str]], Tensor], hypotheses: Sequence[Hypothesis], weight: float, margin: float = math.inf
 ) -> list[Hypothesis]:
     """Add weight · score to each reading, texts -> (N,); the best first.
 
-    Readings further than `margin` behind the best are not asked about: they count as the worst of the others.
+    Readings further than `margin` behind the best are not asked about, and stay behind those that are. One that cannot
+    be scored (-inf) gets the lowest score of those that can.
     """
     if len(hypotheses) < 2 or weight == 0:
         return list(hypotheses)
     least = max(x.score for x in hypotheses) - margin
-    near = [i for i, x in enumerate(hypotheses) if x.score >= least]
-    scores = torch.full((len(hypotheses),), -torch.inf, dtype=torch.float64)
-    scores[near] = score([hypotheses[i].text for i in near]).double()
-    return judge(hypotheses, scores, weight)
-
-
-def judge(hypotheses: Sequence[Hypothesis], scores: Tensor, weight: float) -> list[Hypothesis]:
-    """Add weight · score (N,) to each; the best first.
-
-    A reading that cannot be scored (-inf) keeps the lowest score of those that can.
-    """
-    lowest = scores[scores.isfinite()].min() if scores.isfinite().any() else torch.tensor(0.0)
+    near = [x for x in hypotheses if x.score >= least]
+    scores = score([x.text for x in near]).double()
+    lowest = float(scores[scores.isfinite()].min()) if scores.isfinite().any() else 0.0
     added = torch.where(scores.isfinite(), scores, lowest).tolist()
-    judged = [replace(x, score=x.score + weight * extra) for x, extra in zip(hypotheses, added, strict=True)]
+    judged = [replace(x, score=x.score + weight * extra) for x, extra in zip(near, added, strict=True)]
+    behind = min(x.score for x in judged)
+    judged += [replace(x, score=min(x.score + weight * lowest, behind)) for x in hypotheses if x.score < least]
     return sorted(judged, key=lambda x: (-x.score, x.text))
+
+
+def final_weights(texts: Sequence[str], ngrams: NgramModel, config: BeamConfig) -> Tensor:
+    """What the finals' own weights of the n-grams and of a word change in the score of each reading. (N,)."""
+    lm, word = config.final_lm_weight, config.final_word_score
+    sentences = [text.split() for text in texts]
+    changed = torch.zeros(len(texts), dtype=torch.float64)
+    if lm is not None:
+        changed += (lm - config.lm_weight) * torch.from_numpy(ngrams.totals(sentences))
+    if word is not None:
+        changed += (word - config.word_score) * torch.tensor([len(words) for words in sentences])
+    return changed
 
 
 def log_likelihoods(texts: Sequence[str], log_probs: Tensor, units: Units) -> Tensor:

@@ -84,6 +84,12 @@ class NgramModel:
             scores.append(score)
         return scores
 
+    def totals(self, sentences: Sequence[Sequence[str]]) -> Doubles:
+        """log10 p of each sentence, its end included: (N,)."""
+        numbers = [self.number(word) for sentence in sentences for word in (*sentence, END)]
+        ends = np.cumsum([len(sentence) + 1 for sentence in sentences], dtype=np.int64)
+        return totals(self.automaton, self.start, np.array(numbers, np.int32), ends)
+
 
 @njit(cache=True, nogil=True)
 def _child(automaton: Automaton, state: int, word: int) -> int:
@@ -150,6 +156,20 @@ class Level(NamedTuple):
     probability: Floats
     backoff: Floats
     children: Ints
+
+
+@njit(cache=True, nogil=True)
+def totals(automaton: Automaton, start: int, numbers: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """log10 p of sentences, one behind the other: numbers of words (W,), where each sentence ends (N,) -> (N,)."""
+    found = np.zeros(len(ends), np.float64)
+    first = 0
+    for i in range(len(ends)):
+        state = start
+        for word in numbers[first : ends[i]]:
+            state, score = walk(automaton, state, word)
+            found[i] += score
+        first = ends[i]
+    return found
 
 
 def build(words: Sequence[str], levels: Sequence[Level], unknown: float) -> NgramModel:

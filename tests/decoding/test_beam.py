@@ -9,13 +9,15 @@ import torch
 import yaml
 
 from asr.decoding.beam import BeamConfig, BeamDecoder
-from asr.decoding.decoder import LANGUAGE_MODEL, LEXICON, SETTINGS, BeamReader, GreedyReader, make_decoder
+from asr.decoding.decoder import LANGUAGE_MODEL, LEXICON, RECURRENT, SETTINGS, BeamReader, GreedyReader, make_decoder
 from asr.decoding.hotwords import Hotword
 from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.lexicon import Lexicon, load_lexicon, phoneme_lexicon, save_lexicon, subword_lexicon
-from asr.decoding.rescoring import log_likelihoods, rescore
+from asr.decoding.rescoring import log_likelihoods, rescore, rescore_by
 from asr.errors import CheckpointError, ConfigError
 from asr.features.spectral import FeatureConfig
+from asr.lm.automaton import load_ngrams
+from asr.lm.recurrent import LanguageModel, RecurrentLM, RecurrentLMConfig, save_language_model
 from asr.model.bundle import Bundle, load_bundle, save_bundle
 from asr.model.phonemes import PHONEMES
 from asr.model.units import BLANK, ListedUnits, SubwordUnits
@@ -203,6 +205,43 @@ def test_a_second_head_has_its_say_on_the_best_readings() -> None:
     assert rescore(hypotheses[:1], log_probs, units, 1.0) == hypotheses[:1]
     assert [x.text for x in rescore(hypotheses, log_probs, units, 1.0, margin=1.5)] == ["too", "two"]
     assert [x.text for x in rescore(hypotheses, log_probs, units, 1.0, margin=0.5)] == ["two", "too"]
+
+
+def test_readings_that_were_not_asked_about_stay_behind_those_that_were() -> None:
+    near = [Hypothesis(_words("two"), -1.0), Hypothesis(_words("too"), -2.0)]
+    far = [Hypothesis(_words("cats"), -9.0)]
+    judged = rescore_by(
+        lambda texts: torch.tensor([-30.0 if x == "two" else -20.0 for x in texts]), near + far, 1.0, 5.0
+    )
+    assert [(x.text, x.score) for x in judged] == [("too", -22.0), ("two", -31.0), ("cats", -39.0)]
+    judged = rescore_by(lambda texts: torch.tensor([0.0 if x == "two" else -9.5 for x in texts]), near + far, 1.0, 5.0)
+    assert [x.text for x in judged] == ["two", "too", "cats"]
+
+
+def test_the_recurrent_model_takes_over_from_the_n_grams_when_finals_have_their_own_weights(
+    tmp_path: Path, lm: Path
+) -> None:
+    texts = ["two cats", "too", "cat sat i"]
+    units = SubwordUnits.train(texts * 20, 20)
+    model = LanguageModel(RecurrentLM(RecurrentLMConfig(embedding=8, hidden=12), len(units.tokens)).eval(), units)
+    save_language_model(model, tmp_path / RECURRENT)
+    heard = {"phoneme": said("T UW _ K AE T S", 2.0)}
+
+    def readings(**settings: float) -> dict[str, float]:
+        bundle = bundle_of(tmp_path, lm, {"lm_weight": 2.0, "word_score": 0.5, "recurrent_margin": 99.0} | settings)
+        bundle = replace(bundle, attachments=bundle.attachments | {RECURRENT: tmp_path / RECURRENT})
+        return {x.text: x.score for x in BeamReader(bundle).readings(heard)}
+
+    before = readings(recurrent_weight=0.6)
+    after = readings(recurrent_weight=0.6, final_lm_weight=0.5, final_word_score=-1.0)
+    ngrams = load_ngrams(lm)
+    assert len(before) > 3
+    for text, score in before.items():
+        words = text.split()
+        changed = -1.5 * sum(ngrams.score(words)) - 1.5 * len(words)
+        assert after[text] == pytest.approx(score + changed, abs=1e-4)
+    alone = {"final_lm_weight": 0.5, "final_word_score": -1.0}
+    assert readings(**alone) == readings()  # without a recurrent model the n-grams keep their weight
 
 
 @pytest.mark.parametrize("margin", ["second_margin", "recurrent_margin"])

@@ -42,6 +42,14 @@ def test_scores_are_those_of_kenlm(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_many_sentences_total_what_each_word_of_them_scores(name: str) -> None:
+    model = read_arpa(HERE / f"lmplz-{name}.arpa")
+    given = [*sentences(model), [], ["strange"]]
+    np.testing.assert_allclose(model.totals(given), [sum(model.score(sentence)) for sentence in given], rtol=1e-9)
+    assert len(model.totals([])) == 0
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_a_packed_model_scores_nearly_the_same_and_never_another_state(name: str, tmp_path: Path) -> None:
     whole = read_arpa(HERE / f"lmplz-{name}.arpa")
     save_ngrams(whole, tmp_path / "lm.npz")

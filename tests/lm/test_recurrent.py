@@ -8,7 +8,7 @@ import torch
 from typer.testing import CliRunner
 
 from asr.decoding.hypotheses import HeardWord, Hypothesis
-from asr.decoding.rescoring import rescore_by_language
+from asr.decoding.rescoring import rescore_by
 from asr.errors import CheckpointError, ConfigError
 from asr.lm.perplexity import recurrent_perplexity
 from asr.lm.prefixes import PrefixTree
@@ -121,10 +121,10 @@ def test_the_recurrent_model_has_its_say_on_the_best_readings() -> None:
     assert scores[2] == -torch.inf
     gap = float(scores[0] - scores[1])
     hypotheses = [Hypothesis(tuple(HeardWord(word, 0, 1, 0.5) for word in text.split()), 0.0) for text in texts]
-    judged = {x.text: x.score for x in rescore_by_language(hypotheses, model, 0.5)}
+    judged = {x.text: x.score for x in rescore_by(model.score, hypotheses, 0.5)}
     assert judged["the cat"] - judged["a cat"] == pytest.approx(0.5 * gap, abs=1e-4)
     assert judged["xyz"] == min(judged.values())
-    assert rescore_by_language(hypotheses, model, 0.0) == hypotheses
+    assert rescore_by(model.score, hypotheses, 0.0) == hypotheses
 
 
 def test_readings_far_behind_are_not_asked_about_and_cannot_win() -> None:
@@ -132,7 +132,7 @@ def test_readings_far_behind_are_not_asked_about_and_cannot_win() -> None:
     likely, unlikely = sorted(["the cat", "a cat"], key=lambda text: -float(model.score([text])[0]))
     hypotheses = [Hypothesis((HeardWord(unlikely, 0, 1, 0.5),), 0.0), Hypothesis((HeardWord(likely, 0, 1, 0.5),), -3.0)]
     for margin, winner in [(4.0, likely), (2.0, unlikely)]:
-        assert rescore_by_language(hypotheses, model, 1000.0, margin)[0].text == winner
+        assert rescore_by(model.score, hypotheses, 1000.0, margin)[0].text == winner
 
 
 def test_sentences_encode_together_as_each_does_alone() -> None:
