@@ -137,7 +137,7 @@ class LanguageModel:
     def quantised(self) -> "LanguageModel":
         """A copy that runs in dynamic int8 on the CPU (a plain RNN has no int8 form and stays fp32).
 
-        Scores are within about 1 of fp32's, and move by as much with the company that texts are scored in: a call has
+        Scores are within about 0.5 of fp32's, and move by as much with the company that texts are scored in: a call has
         one scale.
         """
         from asr.model.engine import quantise
