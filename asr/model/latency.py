@@ -7,7 +7,7 @@ stream's first frame,
 so pushes of any size give the same. At the stream's end the window is cut where the frames end: C + R beyond the
 whole is the full pass.
 After Zhang et al. 2016 (latency-controlled BLSTM, ICASSP), with C and R chosen at run time. Frames here are those
-after subsampling (40 ms).
+after subsampling (40 ms; 32 where features have a hop of 8 ms).
 """
 
 import math
@@ -27,7 +27,7 @@ LogProbs = dict[str, Tensor]  # head -> (T', V)
 
 @dataclass(frozen=True)
 class LatencyConfig:
-    """A word is delayed by R to C + R frames of 40 ms, and the look-ahead of the convolutions."""
+    """A word is delayed by R to C + R frames, and the look-ahead of the convolutions."""
 
     centre: int = 16  # C: more costs delay and saves work
     right: int = 8  # R: more costs delay and work and saves errors; 0 for a model of one direction

@@ -1,4 +1,4 @@
-"""Convolutions that shorten time: T frames of 10 ms become T' = ⌈T / 4⌉ of 40 ms (or ⌈T / 8⌉ of 80 ms)."""
+"""Convolutions that shorten time: T frames become T' = ⌈T / 4⌉, four times as long (or ⌈T / 8⌉, eight times)."""
 
 from itertools import pairwise
 

@@ -25,7 +25,7 @@ class WindowedConfig:
     """How often a batch is trained in windows, which ones, and how hard they are pulled to the full pass."""
 
     chance: float = 0.5
-    centres: tuple[int, ...] = (4, 8, 16)  # C, frames of 40 ms, drawn for each batch
+    centres: tuple[int, ...] = (4, 8, 16)  # C, frames after subsampling, drawn for each batch
     rights: tuple[int, ...] = (4, 8)  # R
     pull: float = 0.5  # weight of the divergence from the full pass, in nats a frame
 

@@ -176,8 +176,9 @@ def _posteriors(axes: Axes, view: _View) -> None:
     axes.hlines(0.5, view.from_s, view.to_s, color=LIGHT, linewidth=0.8)
     axes.xaxis.grid(visible=True, color=LIGHT, linewidth=0.5)
     axes.set_axisbelow(True)
-    hidden = f", those of {SHOWN:g} and more"
-    _name(axes, f"token posteriors, head {view.x.head}", f"pale to dark: 0 to 1{hidden}; each frame is 40 ms")
+    frame = f"; each frame is {1000 * view.x.posteriors[0].frame_s:.0f} ms" if view.x.posteriors else ""
+    shown = f"pale to dark: 0 to 1, those of {SHOWN:g} and more{frame}"
+    _name(axes, f"token posteriors, head {view.x.head}", shown)
     _scale(axes, "BuPu")
 
 
