@@ -2,7 +2,7 @@
 
 Score of a hypothesis: Σ (log p(token) − prior_weight · log prior(token)) + lm_weight · log10 p(words) + word_score ·
 number of words (+ second_weight · log p(reading) of another head + recurrent_weight · log p(reading) of a recurrent
-language model: `asr.decoding.rescoring`).
+language model, final_lm_weight and final_word_score then in the place of the other two: `asr.decoding.rescoring`).
 """
 
 from collections.abc import Sequence
