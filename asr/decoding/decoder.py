@@ -90,26 +90,17 @@ class BeamReader:
 
     def readings(self, log_probs: Mapping[str, Tensor]) -> list[Hypothesis]:
         """All readings that were judged, the best first."""
-        from asr.decoding.rescoring import rescore, rescore_by
+        from asr.decoding.rescoring import expected, rescore, rescore_by
 
-        config = self.search.config
+        config, recurrent, ngrams = self.search.config, self._recurrent, self.search.ngrams
         readings = self.search.decode(log_probs[config.head])
         if self._second is not None:
             weight, margin = config.second_weight, self._from_best(config.second_margin, readings)
             readings = rescore(readings, log_probs[config.second_head], self._second, weight, margin)
-        if self._recurrent is not None:
+        if recurrent is not None:
             margin = self._from_best(config.recurrent_margin, readings)
-            readings = rescore_by(self._expected, readings, 1.0, margin)
+            readings = rescore_by(lambda x: expected(x, recurrent.score(x), ngrams, config), readings, 1.0, margin)
         return readings
-
-    def _expected(self, texts: list[str]) -> Tensor:
-        """What the recurrent language model says of texts, weighed, and what that changes of the n-grams' say. (N,)."""
-        from asr.decoding.rescoring import final_weights
-
-        config = self.search.config
-        assert self._recurrent is not None
-        said = config.recurrent_weight * self._recurrent.score(texts).double()
-        return said + final_weights(texts, self.search.ngrams, config)
 
     def _from_best(self, margin: float, readings: list[Hypothesis]) -> float:
         """The margin counts from the best reading without a hotword: a boost may not spare it the others' opinions."""

@@ -42,16 +42,16 @@ def rescore_by(
     return sorted(judged, key=lambda x: (-x.score, x.text))
 
 
-def final_weights(texts: Sequence[str], ngrams: NgramModel, config: BeamConfig) -> Tensor:
-    """What the finals' own weights of the n-grams and of a word change in the score of each reading. (N,)."""
+def expected(texts: Sequence[str], said: Tensor, ngrams: NgramModel, config: BeamConfig) -> Tensor:
+    """What a recurrent language model says of texts, (N,), weighed, and what that changes of the n-grams' say. (N,)."""
     lm, word = config.final_lm_weight, config.final_word_score
     sentences = [text.split() for text in texts]
-    changed = torch.zeros(len(texts), dtype=torch.float64)
+    found = config.recurrent_weight * said.double()
     if lm is not None:
-        changed += (lm - config.lm_weight) * torch.from_numpy(ngrams.totals(sentences))
+        found += (lm - config.lm_weight) * torch.from_numpy(ngrams.totals(sentences))
     if word is not None:
-        changed += (word - config.word_score) * torch.tensor([len(words) for words in sentences])
-    return changed
+        found += (word - config.word_score) * torch.tensor([len(words) for words in sentences])
+    return found
 
 
 def log_likelihoods(texts: Sequence[str], log_probs: Tensor, units: Units) -> Tensor:

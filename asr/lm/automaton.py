@@ -149,15 +149,6 @@ def walk(automaton: Automaton, state: int, word: int) -> tuple[int, float]:
     return node, total
 
 
-class Level(NamedTuple):
-    """The n-grams of one order, sorted: last words, scores, and how many of the next order go on from each."""
-
-    word: np.ndarray[tuple[int], np.dtype[Any]]
-    probability: Floats
-    backoff: Floats
-    children: Ints
-
-
 @njit(cache=True, nogil=True)
 def totals(automaton: Automaton, start: int, numbers: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """log10 p of sentences, one behind the other: numbers of words (W,), where each sentence ends (N,) -> (N,)."""
@@ -170,6 +161,15 @@ def totals(automaton: Automaton, start: int, numbers: np.ndarray, ends: np.ndarr
             found[i] += score
         first = ends[i]
     return found
+
+
+class Level(NamedTuple):
+    """The n-grams of one order, sorted: last words, scores, and how many of the next order go on from each."""
+
+    word: np.ndarray[tuple[int], np.dtype[Any]]
+    probability: Floats
+    backoff: Floats
+    children: Ints
 
 
 def build(words: Sequence[str], levels: Sequence[Level], unknown: float) -> NgramModel:
