@@ -103,9 +103,15 @@ def load_bundle(folder: Path) -> Bundle:
     )
 
 
-def read_features(folder: Path) -> FeatureConfig:
-    """What a bundle's frames are, without its weights. Raises CheckpointError."""
-    return _read_config(folder).features
+def read_configs(folder: Path) -> tuple[FeatureConfig, AcousticConfig]:
+    """What a bundle's frames and its network are, without the weights. Raises CheckpointError."""
+    config = _read_config(folder)
+    return config.features, config.model
+
+
+def frame_seconds(features: FeatureConfig, model: AcousticConfig) -> float:
+    """From one output frame to the next."""
+    return features.hop * model.subsampling / features.sample_rate
 
 
 def _read_config(folder: Path) -> _Config:

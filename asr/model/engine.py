@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from asr.errors import ConfigError
 from asr.features.spectral import FeatureConfig, extract
 from asr.model.acoustic import AcousticModel
-from asr.model.bundle import Bundle
+from asr.model.bundle import Bundle, frame_seconds
 
 Precision = Literal["fp32", "bf16", "int8"]
 Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
@@ -94,7 +94,7 @@ class Engine:
     @property
     def frame_s(self) -> float:
         """Seconds from one output frame to the next."""
-        return self.features.hop * self.model.config.subsampling / self.features.sample_rate
+        return frame_seconds(self.features, self.model.config)
 
     def log_probs(self, utterances: Sequence[Samples], heads: tuple[str, ...]) -> list[LogProbs]:
         """Each (S,) float32 at 16 kHz -> (T', V) of each head; no samples give (0, V)."""

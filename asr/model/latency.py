@@ -33,7 +33,7 @@ class LatencyConfig:
     right: int = 8  # R: more costs delay and work and saves errors; 0 for a model of one direction
 
     @classmethod
-    def of_delay(cls, delay_ms: float, *, bidirectional: bool, frame_ms: float = 40.0) -> "LatencyConfig":
+    def of_delay(cls, delay_ms: float, *, bidirectional: bool, frame_ms: float) -> "LatencyConfig":
         """At most this delay, a third of it right context (none for a model of one direction). Raises ConfigError."""
         if not math.isfinite(delay_ms):
             raise ConfigError("delay", f"expected milliseconds, got {delay_ms}")

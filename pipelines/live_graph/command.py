@@ -30,15 +30,17 @@ def hear_on_ray(
 ) -> None:
     """Hear the inputs; exit status 1 where one of them ended with an error. Raises ConfigError, OverloadedError."""
     from asr.decoding.hotwords import parse_hotwords
-    from asr.model.bundle import read_features
+    from asr.model.bundle import frame_seconds, read_configs
     from asr.model.latency import LatencyConfig
     from asr.recognizer import find_model
     from asr.settings import read_settings
 
     sources = sources_of(inputs, streams, speed=speed, microphone=microphone)
     config = read_settings(GraphConfig, graph) if graph else GraphConfig()
-    read_features(find_model(choice.model))  # a model that is not there is said at once, not by an actor
-    LatencyConfig.of_delay(choice.delay_ms, bidirectional=True)
+    # A model that is not there and a delay that it cannot keep are said at once, not by an actor.
+    features, model = read_configs(find_model(choice.model))
+    frame_ms = 1000 * frame_seconds(features, model)
+    LatencyConfig.of_delay(choice.delay_ms, bidirectional=model.bidirectional, frame_ms=frame_ms)
     parse_hotwords(choice.hotwords)
     if choice.partials not in ("auto", "greedy", "beam"):
         raise ConfigError("--partials", f"expected auto, greedy or beam, got {choice.partials!r}")

@@ -15,11 +15,12 @@ class Features:
     def __init__(self, choice: ModelChoice) -> None:
         import torch
 
-        from asr.model.bundle import read_features
+        from asr.model.bundle import read_configs
         from asr.recognizer import find_model
 
         torch.set_num_threads(1)
-        self._features, self._segments = read_features(find_model(choice.model)), SegmentConfig()
+        self._segments = SegmentConfig()
+        self._features, _ = read_configs(find_model(choice.model))
 
     def step_many(self, streams: Sequence[tuple[HearingState, Samples]]) -> list[Hearing]:
         """Samples -> what was heard."""

@@ -132,11 +132,12 @@ def test_events_are_json_and_counted(recognizer: Recognizer) -> None:
 
 
 def test_a_delay_is_parted_into_new_frames_and_right_context() -> None:
-    assert LatencyConfig.of_delay(960, bidirectional=True) == LatencyConfig(16, 8)
-    assert LatencyConfig.of_delay(480, bidirectional=True) == LatencyConfig(8, 4)
-    assert LatencyConfig.of_delay(320, bidirectional=False) == LatencyConfig(8, 0)
-    with pytest.raises(ConfigError, match="at least 40 ms"):
-        LatencyConfig.of_delay(10, bidirectional=True)
+    assert LatencyConfig.of_delay(960, bidirectional=True, frame_ms=40) == LatencyConfig(16, 8)
+    assert LatencyConfig.of_delay(960, bidirectional=True, frame_ms=32) == LatencyConfig(20, 10)
+    assert LatencyConfig.of_delay(480, bidirectional=True, frame_ms=40) == LatencyConfig(8, 4)
+    assert LatencyConfig.of_delay(320, bidirectional=False, frame_ms=40) == LatencyConfig(8, 0)
+    with pytest.raises(ConfigError, match="at least 32 ms"):
+        LatencyConfig.of_delay(10, bidirectional=True, frame_ms=32)
 
 
 def test_samples_that_are_no_numbers_are_silence_and_what_follows_is_heard(recognizer: Recognizer) -> None:

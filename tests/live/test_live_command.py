@@ -81,6 +81,7 @@ def test_an_end_from_outside_keeps_the_last_words(model: Path, number: signal.Si
         (["--input", str(RECORDINGS[0]), "--save-audio", "absent/a.wav"], 2, "cannot write absent"),
         (["--input", str(RECORDINGS[0]), "--out", "absent/a.txt"], 2, "cannot write absent"),
         (["--input", str(RECORDINGS[0]), "--delay-ms", "5"], 2, "at least 40 ms"),
+        (["--ray", "--input", str(RECORDINGS[0]), "--delay-ms", "5"], 2, "at least 40 ms"),
     ],
 )
 def test_misuse_is_said(arguments: list[str], status: int, said: str, model: Path) -> None:
