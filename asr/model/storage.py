@@ -19,14 +19,17 @@ def packed(weights: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor]
         elif storage == "fp16" or x.dim() != 2:
             kept[name] = x.half()
         else:
-            scale = x.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127
-            kept[name] = (x / scale).round().to(torch.int8)
-            kept[_SCALE + name] = scale
+            kept |= in_8_bit(name, x, x.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127)
     return {name: x.detach().cpu().contiguous() for name, x in kept.items()}
 
 
+def in_8_bit(name: str, x: Tensor, scale: Tensor) -> dict[str, Tensor]:
+    """(R, …) as whole multiples of its rows' scales (R, 1, …), and the scales beside them."""
+    return {name: (x / scale).round().clamp(-127, 127).to(torch.int8), _SCALE + name: scale}
+
+
 def unpacked(kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `packed` was given, as fp32, within rounding."""
+    """What `packed` or `in_8_bit` was given, as fp32, within rounding."""
     return {
         name: x.float() * kept[_SCALE + name] if x.dtype == torch.int8 else x.float()
         for name, x in kept.items()
