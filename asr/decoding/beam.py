@@ -18,6 +18,7 @@ from asr.decoding.confidence import ConfidenceWeights
 from asr.decoding.hotwords import Door, Doors, Emissions, Hotword, spellings_of
 from asr.decoding.hypotheses import HeardWord, Hypothesis
 from asr.decoding.lexicon import Lexicon, Spelling, token_ids
+from asr.decoding.lookahead import build_lookahead
 from asr.decoding.nbest import best_paths
 from asr.decoding.paths import NONE, NOTHING, begin_history, labels_of, path_of
 from asr.decoding.search import BLANK, Fixed, advance, begin_beam, scores_after
@@ -147,16 +148,16 @@ class BeamDecoder:
         numbers = np.fromiter(said, np.int32, number_begin[-1])
         unigrams = np.where(numbers < 0, automaton.unknown, automaton.nodes["probability"][1 + numbers])
         hopes = np.add.reduceat(unigrams, number_begin[:-1]) if len(counts) else unigrams
-        most = self.ngrams.most(numbers)
         labels = [label for _, label in spelled]
         trie = build_trie([tokens for tokens, _ in spelled], labels, hopes[labels])
+        alone = np.where(counts == 1, numbers[number_begin[:-1]], -1) if len(counts) else counts
         return Fixed(
             trie=trie,
             automaton=automaton,
+            lookahead=build_lookahead(trie, automaton, alone.astype(np.int32)),
             number_begin=number_begin,
             numbers=numbers,
             label_score=np.float32(config.word_score) * counts.astype(np.float32),
-            label_most=np.add.reduceat(most, number_begin[:-1]) if len(counts) else most,
             credit=self.doors.credit(trie),
             lm_weight=float(config.lm_weight),
             beam_size=config.beam_size,
@@ -186,7 +187,7 @@ class BeamSearch:
         """`width`: that of finals where None."""
         self._decoder, self._width = decoder, width or decoder.config.finals
         self._fixed = decoder.fixed(self._width)
-        self._beam, self._history = begin_beam(decoder.ngrams.start), begin_history()
+        self._beam, self._history = begin_beam(self._fixed, decoder.ngrams.start), begin_history()
         self._seen, self._sure = 0, False  # frames so far; whether the last was blank for sure
         self._frames = np.zeros(0, np.int64)  # of those that are searched, their numbers
         self._emissions = np.zeros((0, 0), np.float32)  # and what they say

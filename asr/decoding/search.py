@@ -4,11 +4,11 @@ A hypothesis is where a path stands: the language model's state, the node in the
 scores, of its best path that ends in a blank and of its best that ends in that token, so that paths that differ in
 blanks alone take no place from others (Hannun et al. 2014); paths that meet are merged, the better one goes on, and
 what it beat is remembered where the words before differ: `asr.decoding.nbest` finds the other readings by that. What a
-path may still hope for from the language model is added inside a word already (Ortmanns et al. 1996).
+path may still hope for from the language model is added inside a word already (`asr.decoding.lookahead`).
 
 Arrays in, arrays out: the result depends neither on how frames are dealt out nor on anything outside. numba keeps what
-it compiled beside this file and compiles again when this file changes, not when `walk` or `asr.decoding.paths` do: then
-delete __pycache__.
+it compiled beside this file and compiles again when this file changes, not when `walk`, `asr.decoding.paths` or
+`asr.decoding.lookahead` do: then delete __pycache__.
 """
 
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from asr.decoding.lookahead import Lookahead, cost_of_forgetting, hope, place_of, places_below, root_of
 from asr.decoding.paths import (
     NONE,
     Flags,
@@ -34,6 +35,7 @@ from asr.decoding.trie import Trie
 from asr.lm.automaton import Automaton, walk
 
 BLANK = 0
+MORE = 0.5  # log10 by which a word may be likelier than the word before lets hope, before its score is looked up
 Emissions = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
@@ -42,10 +44,10 @@ class Fixed(NamedTuple):
 
     trie: Trie
     automaton: Automaton
+    lookahead: Lookahead
     number_begin: Ints  # (L + 1,) of each label, where its words begin in `numbers`
     numbers: Ints  # the language model's numbers of the labels' words; -1: unknown
     label_score: np.ndarray[tuple[int], np.dtype[np.float32]]  # (L,) what saying the label is worth by itself
-    label_most: Scores  # (L,) log10 of their words' probability where they are likeliest
     credit: Scores  # (N,) of each node: what a path there has been given for what it has not said yet
     lm_weight: float
     beam_size: int
@@ -57,6 +59,7 @@ class Beam(NamedTuple):
 
     state: Ints
     node: Ints
+    place: Ints  # in the lookahead: the node after the last word; NONE where the bigrams lead to no word below it
     token: Ints
     blank: Scores  # of the path that ends in a blank; -inf: none
     sound: Scores  # of the path that ends in the token
@@ -66,11 +69,14 @@ class Beam(NamedTuple):
     sound_end: Ints
 
 
-def begin_beam(state: int) -> Beam:
+def begin_beam(fixed: Fixed, state: int) -> Beam:
     """One hypothesis that has said nothing."""
+    place = np.array([root_of(fixed.lookahead, fixed.automaton, state)], np.int32)
     one, none = np.zeros(1, np.int32), np.full(1, NONE, np.int32)
     score = np.zeros(1, np.float64)
-    return Beam(one + np.int32(state), one, one, score, score - np.inf, none, none.copy(), one.copy(), one.copy())
+    return Beam(
+        one + np.int32(state), one, place, one, score, score - np.inf, none, none.copy(), one.copy(), one.copy()
+    )
 
 
 class _Candidates(NamedTuple):
@@ -81,6 +87,7 @@ class _Candidates(NamedTuple):
 
     state: Ints
     node: Ints
+    place: Ints
     token: Ints
     blank: Scores
     sound: Scores
@@ -119,6 +126,7 @@ def _allocate(room: int) -> _Candidates:
     while size < 2 * room:
         size *= 2
     return _Candidates(
+        np.empty(room, np.int32),
         np.empty(room, np.int32),
         np.empty(room, np.int32),
         np.empty(room, np.int32),
@@ -181,6 +189,7 @@ def _stay(
     best, worst = -np.inf, np.inf
     for i in range(len(beam.state)):
         _place(found, i, beam.state[i], beam.node[i], beam.token[i])
+        found.place[i] = beam.place[i]
         sounds = beam.sound[i] > beam.blank[i]
         found.blank[i] = max(beam.blank[i], beam.sound[i]) + emission[BLANK]
         found.blank_trace[i] = beam.sound_trace[i] if sounds else beam.blank_trace[i]
@@ -205,12 +214,14 @@ def _offer(
     found: _Candidates,
     count: int,
     key: tuple[int, int, int],
+    place: int,
     score: float,
     path: tuple[Whole, Whole, Whole],
     words: Whole,
 ) -> int:
     """A token that begins in this frame, on a path (trace, end, label); how many candidates there are now."""
     i = _place(found, count, key[0], key[1], key[2])
+    found.place[i] = place
     trace, end, label = path
     if found.sound[i] > -np.inf and found.words[i] != words:
         if score > found.sound[i]:
@@ -250,36 +261,44 @@ def _go_on(
     for i in range(len(beam.state)):
         node, state = beam.node[i], beam.state[i]
         sounds = beam.sound[i] > beam.blank[i]
-        hoped = weight * tree.nodes[node]["best"] if node else 0.0
+        forgotten = cost_of_forgetting(fixed.automaton, state)
+        hoped = hope(fixed.lookahead, beam.place[i], forgotten + tree.nodes[node]["best"]) if node else 0.0
+        place, last = places_below(fixed.lookahead, beam.place[i])
         both = min(beam.blank[i], beam.sound[i]) > -np.inf
         both = both and words_of(trace, beam.blank_trace[i]) != words_of(trace, beam.sound_trace[i])
         for child in range(tree.nodes[node]["begin"], tree.nodes[node + 1]["begin"]):
             token = tree.nodes[child]["token"]
             if emission[token] < floor:
                 continue
+            place, below = place_of(fixed.lookahead, place, last, child)
+            hopes = hope(fixed.lookahead, below, forgotten + tree.nodes[child]["best"])
             again = token == beam.token[i]  # the same token again needs a blank between
             for second in range(2 if both and not again else 1):
                 sounded = (sounds and not again) != (second == 1)
-                before = (beam.sound[i] if sounded else beam.blank[i]) + emission[token] - hoped
+                before = (beam.sound[i] if sounded else beam.blank[i]) + emission[token] - weight * hoped
                 entry = beam.sound_trace[i] if sounded else beam.blank_trace[i]
                 end = beam.sound_end[i] if sounded else beam.blank_end[i]
                 words = words_of(trace, entry)
-                score = before + weight * tree.nodes[child]["best"]
+                score = before + weight * hopes
                 inside = tree.nodes[child]["begin"] < tree.nodes[child + 1]["begin"]
                 if inside and score >= max(worst, best - fixed.threshold):
-                    count = _offer(found, count, (state, child, token), score, (entry, end, NONE), words)
+                    path = (entry, end, np.int32(NONE))
+                    count = _offer(found, count, (state, child, token), below, score, path, words)
                     if score > best:
                         best = max(best, score - fixed.credit[child])
                 for k in range(tree.nodes[child]["label_begin"], tree.nodes[child + 1]["label_begin"]):
                     label = tree.label[k]
                     score = before + fixed.label_score[label]
-                    if score + weight * fixed.label_most[label] < max(worst, best - fixed.threshold):
-                        continue  # it cannot be saved by what was said before
+                    if score + weight * (hopes + MORE) < max(worst, best - fixed.threshold):
+                        continue
                     after, said = _say(fixed, state, label)
                     score += weight * said
                     if score >= max(worst, best - fixed.threshold):
                         path = (entry, end, label)
-                        count = _offer(found, count, (after, 0, token), score, path, and_then(words, label))
+                        key, said_then = (after, 0, token), and_then(words, label)
+                        count = _offer(
+                            found, count, key, root_of(fixed.lookahead, fixed.automaton, after), score, path, said_then
+                        )
                         best = max(best, score)
     return count, best
 
@@ -311,6 +330,7 @@ def _written(
     beam = Beam(
         found.state[kept],
         found.node[kept],
+        found.place[kept],
         found.token[kept],
         found.blank[kept],
         found.sound[kept],

@@ -66,16 +66,6 @@ class NgramModel:
         after, score = walk(self.automaton, state, word)
         return int(after), float(score)
 
-    def most(self, numbers: Ints) -> Doubles:
-        """log10 p of words, where they are likeliest, or more: no history makes them likelier. (N,) -> (N,)."""
-        nodes = self.automaton.nodes[1:-1]
-        found = np.full(len(self.words) + 1, -np.inf)
-        found[-1] = self.automaton.unknown[0]  # of number -1
-        np.maximum.at(found, self.automaton.word[1:].astype(np.int64), nodes["probability"])
-        dearest = max(0.0, float(nodes["backoff"].max(initial=0.0)))  # to shorten a history hardly ever gains anything
-        likeliest: Doubles = found[numbers] + (self.order - 1) * dearest
-        return likeliest
-
     def score(self, text: Sequence[str]) -> list[float]:
         """log10 of each word's probability, and of the end's."""
         state, scores = self.start, []
