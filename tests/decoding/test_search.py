@@ -1,5 +1,6 @@
 """The compiled search against one that tries everything, and against itself in pieces."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -139,6 +140,14 @@ def test_what_all_readings_share_is_what_each_later_one_begins_with(lm: Path) ->
         stable = words[:count]
     assert search.finish()[0].text.split()[: len(stable)] == stable
     assert stable
+
+
+def test_a_likely_word_that_has_been_said_is_shown_though_a_likelier_one_may_yet_come_of_it(tmp_path: Path) -> None:
+    grams = ARPA.replace("-0.8\ta\t-0.1", "-0.3\ta\t-0.1").replace("-0.6\tab", "-0.9\tab").replace("2=4", "2=5")
+    (tmp_path / "lm.arpa").write_text(grams.replace("-0.3\t<s> a\n", "-0.2\t<s> a\n-0.1\t<s> ab\n"))
+    search = BeamSearch(decoder(tmp_path / "lm.arpa", dataclasses.replace(CONFIG, word_score=0.0)))
+    search.feed(torch.tensor([[0.01, 0.98, 0.01], [0.98, 0.01, 0.01]]).log())
+    assert search.so_far()[0].text == "a"
 
 
 def test_words_follow_each_other_in_time_and_cover_only_what_sounds(lm: Path) -> None:
