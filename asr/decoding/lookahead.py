@@ -85,6 +85,22 @@ def build_lookahead(trie: Trie, automaton: Automaton, numbers: Ints) -> Lookahea
 
 
 @njit(cache=True, nogil=True)
+def _enter(places: np.ndarray, root: int, nodes: np.ndarray, best: np.ndarray, parent: np.ndarray) -> int:
+    """A word's tree from its root on: nodes in order, whose `best` is taken back. Where the next word's begins."""
+    places[root]["node"], places[root]["best"] = 0, 0.0
+    end = root + 1 + len(nodes)
+    for i in range(len(nodes)):
+        places[root + 1 + i]["node"], places[root + 1 + i]["best"] = nodes[i], best[nodes[i]]
+        best[nodes[i]] = -np.inf
+    below = root + 1
+    for place in range(root, end):
+        places[place]["begin"] = below
+        while below < end and parent[places[below]["node"]] == places[place]["node"]:
+            below += 1
+    return end
+
+
+@njit(cache=True, nogil=True)
 def _spread(
     automaton: Automaton, parent: np.ndarray, alone: np.ndarray, ends: np.ndarray, first: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -92,8 +108,7 @@ def _spread(
     words = len(first) - 1
     root = np.full(words, NONE, np.int32)
     best, found = np.full(len(parent), -np.inf, np.float32), np.empty(len(parent), np.int32)
-    room, used = 1024, 0
-    places = np.empty(room, PLACE)
+    places, used = np.empty(1024, PLACE), 0
     for before in range(words):
         count, forgotten = 0, automaton.nodes[1 + before]["backoff"]
         for k in range(automaton.nodes[1 + before]["begin"], automaton.nodes[2 + before]["begin"]):
@@ -109,21 +124,11 @@ def _spread(
                     best[node], node = p, parent[node]
         if not count:
             continue
-        while used + count + 2 > room:
-            longer = np.empty(2 * room, PLACE)
+        while used + count + 2 > len(places):
+            longer = np.empty(2 * len(places), PLACE)
             longer[:used] = places[:used]
-            places, room = longer, 2 * room
+            places = longer
         root[before] = used
-        places[used]["node"], places[used]["best"] = 0, 0.0
-        inside = np.sort(found[:count])
-        for i in range(count):
-            places[used + 1 + i]["node"], places[used + 1 + i]["best"] = inside[i], best[inside[i]]
-            best[inside[i]] = -np.inf
-        below, end = used + 1, used + 1 + count
-        for place in range(used, end):
-            places[place]["begin"] = below
-            while below < end and parent[places[below]["node"]] == places[place]["node"]:
-                below += 1
-        used = end
+        used = _enter(places, used, np.sort(found[:count]), best, parent)
     places[used]["begin"], places[used]["node"] = used, 0
     return places[: used + 1].copy(), root
