@@ -21,7 +21,7 @@ from asr.decoding.lexicon import Lexicon, Spelling, token_ids
 from asr.decoding.lookahead import build_lookahead
 from asr.decoding.nbest import best_paths
 from asr.decoding.paths import NONE, NOTHING, begin_history, labels_of, path_of
-from asr.decoding.search import BLANK, Fixed, advance, begin_beam, scores_after
+from asr.decoding.search import BLANK, Fixed, advance, begin_beam, hopes_beyond, scores_after
 from asr.decoding.trie import build_trie
 from asr.errors import CheckpointError, ConfigError
 from asr.lm.automaton import END, load_ngrams
@@ -214,7 +214,7 @@ class BeamSearch:
         """The best reading of what was fed, a word that has not ended left out; how many of its words all share."""
         beam, labels = self._beam, self._decoder.labels
         scores = self._scores()
-        best = int(np.argmax(scores - self._hopes()))  # what has been said goes before what is hoped for
+        best = int(np.argmax(scores - hopes_beyond(self._fixed, beam)))  # said goes before hoped for
         alive = np.concatenate([beam.blank_trace[beam.blank > -np.inf], beam.sound_trace[beam.sound > -np.inf]])
         entry, end = self._way(best)
         rows = labels_of(self._history.trace, np.concatenate([[entry], np.unique(alive)]).astype(np.int32))
@@ -243,14 +243,6 @@ class BeamSearch:
         """Of the better path of each hypothesis, without what it has on credit."""
         beam = self._beam
         return np.maximum(beam.blank, beam.sound) - self._fixed.credit[beam.node]
-
-    def _hopes(self) -> Doubles:
-        """What a path inside a word hopes for beyond the likeliest word there by itself: (N,)."""
-        beam, fixed = self._beam, self._fixed
-        alone, automaton, places = fixed.trie.nodes["best"][beam.node], fixed.automaton, fixed.lookahead.places
-        forgotten = np.where(beam.state > 0, automaton.nodes["backoff"][1 + automaton.word[beam.state]], 0.0)
-        after = np.where(beam.place != NONE, places["best"][beam.place], -np.inf)
-        return np.where(beam.node > 0, fixed.lm_weight * (np.maximum(forgotten + alone, after) - alone), 0.0)
 
     def _final_scores(self) -> Doubles:
         """With the end of the sentence. Paths inside a word count only where there are no others."""

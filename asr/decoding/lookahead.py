@@ -12,12 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from asr.decoding.trie import Trie
+from asr.decoding.paths import NONE
+from asr.decoding.trie import Ints, Records, Trie
 from asr.lm.automaton import Automaton
 
-NONE = -1
-Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
-Records = np.ndarray[tuple[int], np.dtype[np.void]]
 PLACE = np.dtype(
     [
         ("begin", np.int32),  # the first place below; the next place's is where they end

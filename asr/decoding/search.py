@@ -388,3 +388,15 @@ def scores_after(automaton: Automaton, states: np.ndarray, word: int) -> np.ndar
     for i in range(len(states)):
         found[i] = walk(automaton, states[i], word)[1]
     return found
+
+
+@njit(cache=True, nogil=True)
+def hopes_beyond(fixed: Fixed, beam: Beam) -> np.ndarray:
+    """What each path inside a word hopes for beyond the likeliest word there by itself: (N,), weighed."""
+    found = np.zeros(len(beam.node), np.float64)
+    for i in range(len(beam.node)):
+        if beam.node[i]:
+            alone = fixed.trie.nodes[beam.node[i]]["best"]
+            forgotten = cost_of_forgetting(fixed.automaton, beam.state[i])
+            found[i] = fixed.lm_weight * (hope(fixed.lookahead, beam.place[i], forgotten + alone) - alone)
+    return found

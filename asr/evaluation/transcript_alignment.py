@@ -65,7 +65,7 @@ def align_text(
     search knows which words belong to which. Memory: log-probabilities (25 frames a second) and some rows of scores.
     `head`: whose tokens, None for phonemes where there are some; `judge`: one for many calls, to save time.
     """
-    head = _head(recognizer, head)
+    head = aligning_head(recognizer, head)
     if judge is None or head not in judge.units:
         judge = WordJudge(recognizer.bundle, head)
     words = list(_spelled(text, judge, head))
@@ -83,7 +83,7 @@ def align_text(
     return TextAlignment(transcript, timed, tuple(word for word in found if word.confidence < MISSING))
 
 
-def _head(recognizer: Recognizer, head: str | None) -> str:
+def aligning_head(recognizer: Recognizer, head: str | None) -> str:
     """The one that is asked for, else the deepest of phonemes: they lie closest to the sound's borders."""
     heads = recognizer.bundle.model.config.heads
     if head is None:

@@ -6,15 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.decoding.lookahead import (
-    NONE,
-    build_lookahead,
-    cost_of_forgetting,
-    hope,
-    place_of,
-    places_below,
-    root_of,
-)
+from asr.decoding.lookahead import build_lookahead, cost_of_forgetting, hope, place_of, places_below, root_of
+from asr.decoding.paths import NONE
 from asr.decoding.trie import Trie, build_trie
 from asr.lm.automaton import ROOT, NgramModel, read_arpa
 
