@@ -27,7 +27,6 @@ from asr.errors import CheckpointError, ConfigError
 from asr.lm.automaton import END, load_ngrams
 
 Doubles = np.ndarray[tuple[int], np.dtype[np.float64]]
-Sums = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Tokens = np.ndarray[tuple[int, int], np.dtype[np.int32]]  # (n, 5), as `path_of` gives them
 
 
@@ -150,6 +149,7 @@ class BeamDecoder:
         hopes = np.add.reduceat(unigrams, number_begin[:-1]) if len(counts) else unigrams
         labels = [label for _, label in spelled]
         trie = build_trie([tokens for tokens, _ in spelled], labels, hopes[labels])
+        label_score = np.float32(config.word_score) * counts.astype(np.float32)
         alone = np.where(counts == 1, numbers[number_begin[:-1]], -1) if len(counts) else counts
         return Fixed(
             trie=trie,
@@ -157,7 +157,8 @@ class BeamDecoder:
             lookahead=build_lookahead(trie, automaton, alone.astype(np.int32)),
             number_begin=number_begin,
             numbers=numbers,
-            label_score=np.float32(config.word_score) * counts.astype(np.float32),
+            label_score=label_score,
+            best_label_score=float(label_score.max(initial=0.0)),
             credit=self.doors.credit(trie),
             lm_weight=float(config.lm_weight),
             beam_size=config.beam_size,
@@ -223,7 +224,7 @@ class BeamSearch:
         shared = int(np.argmax(differs)) if differs.any() else said
         count = sum(len(labels[label].words) for label in rows[0, :shared])
         path = path_of(self._history.trace, entry, end, NOTHING)
-        return self._hypothesis(path, float(scores[best]), self._sums()), count
+        return self._hypotheses([path], [float(scores[best])])[0], count
 
     def finish(self) -> list[Hypothesis]:
         """Readings of all that was fed, the best first; one without words where nothing is heard."""
@@ -233,9 +234,7 @@ class BeamSearch:
         count, kept = max(config.rescored, config.alternatives + 1), dict[str, Hypothesis]()
         if len(places):
             found = best_paths(self._history, ways[:, 0], ways[:, 1], scores[places], count, self._width.beam_threshold)
-            sums = self._sums()
-            for path, score in zip(*found, strict=True):
-                hypothesis = self._hypothesis(path, score, sums)
+            for hypothesis in self._hypotheses(*found):
                 kept.setdefault(hypothesis.text, hypothesis)  # a phrase may say what its words say
         return sorted(kept.values(), key=lambda x: (-x.score, x.text)) or [Hypothesis((), 0.0)]
 
@@ -259,14 +258,27 @@ class BeamSearch:
             return int(beam.sound_trace[i]), int(beam.sound_end[i])
         return int(beam.blank_trace[i]), int(beam.blank_end[i])
 
-    def _hypothesis(self, path: Tokens, score: float, sums: Sums) -> Hypothesis:
+    def _hypotheses(self, paths: Sequence[Tokens], scores: Sequence[float]) -> list[Hypothesis]:
+        """Paths in words. `confidence`: the geometric mean of a word's tokens' probabilities over their frames."""
+        path = np.concatenate(paths)  # all at once: small arrays cost more than long ones
         path[:, 0] = self._decoder.doors.sound(path[:, 0].tolist())
-        spans: list[tuple[str, int, int]] = []
-        first = 0
-        for last in (1 + np.flatnonzero(path[:, 1] != NONE)).tolist():
-            spans += self._spans(path, first, last)
-            first = last
-        return Hypothesis(self._heard(path, spans, sums), score)
+        token, start, end = path[:, 0], path[:, 2], path[:, 3]
+        worth = np.pad(np.cumsum(self._emissions, axis=0, dtype=np.float64), ((1, 0), (0, 0)))  # (T + 1, V)
+        said = np.cumsum([0.0, *(worth[end, token] - worth[start, token])]).tolist()
+        frames = np.cumsum([0, *(end - start)]).tolist()
+        starts, ends = self._frames[start].tolist(), (1 + self._frames[end - 1]).tolist()
+        lasts = (1 + np.flatnonzero(path[:, 1] != NONE)).tolist()
+        found, first, k, end_of_path = list[Hypothesis](), 0, 0, 0
+        for rows, score in zip(paths, scores, strict=True):
+            words, first, end_of_path = list[HeardWord](), end_of_path, end_of_path + len(rows)
+            while k < len(lasts) and lasts[k] <= end_of_path:
+                words += (
+                    HeardWord(word, starts[i], ends[j - 1], exp((said[j] - said[i]) / (frames[j] - frames[i])))
+                    for word, i, j in self._spans(path, first, lasts[k])
+                )
+                first, k = lasts[k], k + 1
+            found.append(Hypothesis(tuple(words), score))
+        return found
 
     def _spans(self, path: Tokens, first: int, last: int) -> list[tuple[str, int, int]]:
         """The words of one label with their rows [first, last)."""
@@ -279,21 +291,6 @@ class BeamSearch:
         inner = [begins[min(n, len(begins) - 1)] for n in label.ends]
         spans = zip(label.words, pairwise([0, *inner, len(rows)]), strict=True)
         return [(word, first + i, first + max(j, i + 1)) for word, (i, j) in spans]
-
-    def _heard(self, path: Tokens, spans: Sequence[tuple[str, int, int]], sums: Sums) -> tuple[HeardWord, ...]:
-        """`confidence`: the geometric mean of a word's tokens' probabilities over their frames."""
-        token, start, end = path[:, 0], path[:, 2], path[:, 3]
-        said = np.cumsum([0.0, *(sums[end, token] - sums[start, token])]).tolist()
-        frames = np.cumsum([0, *(end - start)]).tolist()
-        starts, ends = self._frames[start].tolist(), (1 + self._frames[end - 1]).tolist()
-        return tuple(
-            HeardWord(word, starts[i], ends[j - 1], exp((said[j] - said[i]) / (frames[j] - frames[i])))
-            for word, i, j in spans
-        )
-
-    def _sums(self) -> Sums:
-        """Of what each token is worth in the frames before each: (T + 1, V)."""
-        return np.pad(np.cumsum(self._emissions, axis=0, dtype=np.float64), ((1, 0), (0, 0)))
 
 
 def _worth_of_tokens(config: BeamConfig, tokens: int) -> Emissions:

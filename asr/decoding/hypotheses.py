@@ -1,10 +1,11 @@
 """What a search finds: readings of an utterance, in frames."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class HeardWord:
+class HeardWord(NamedTuple):
     """A word in frames [start, end) and the geometric mean of its tokens' probabilities there."""
 
     text: str
@@ -20,7 +21,7 @@ class Hypothesis:
     words: tuple[HeardWord, ...]
     score: float
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The words, separated by single spaces."""
         return " ".join(word.text for word in self.words)

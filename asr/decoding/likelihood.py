@@ -19,8 +19,8 @@ def ctc_log_likelihoods(labels: Sequence[Sequence[int]], log_probs: Tensor) -> T
     """log p of each sequence of tokens; -inf where frames are too few. (T', V) -> (N,) float64."""
     flat = np.fromiter((i for ids in labels for i in ids), np.int64)
     begin = np.concatenate([[0], np.cumsum([len(ids) for ids in labels])]).astype(np.int64)
-    peaks = log_probs.double().amax(1, keepdim=True)  # so that no frame is all but zero
-    scaled = _forward((log_probs.double() - peaks).exp().numpy(), flat, begin)
+    peaks = log_probs.amax(1, keepdim=True).double()  # so that no frame is all but zero
+    scaled = _forward((log_probs - peaks).exp_().numpy(), flat, begin)
     found = torch.from_numpy(scaled) + peaks.sum()
     for i in torch.nonzero(~found.isfinite()).flatten().tolist():  # too few frames, or too far from what was heard
         found[i] = _in_logarithms(labels[i], log_probs)
@@ -47,30 +47,33 @@ def _forward(probs: Probabilities, labels: np.ndarray, begin: np.ndarray) -> np.
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"reassoc"})  # sums in any order: several at once
 def _forward_of_one(probs: Probabilities, labels: np.ndarray) -> float:
-    """States: a blank before each label, the label, …, a blank at the end. State s is at s + 2 in the arrays."""
-    frames, states = len(probs), 2 * len(labels) + 1
+    """States: a blank before each label, the label, …, a blank at the end: in two arrays, the labels' from 1 on."""
+    frames, size = len(probs), len(labels)
     if not frames:
-        return 0.0 if states == 1 else -np.inf
-    token, skips = np.zeros(states, np.int64), np.zeros(states)
-    token[1::2] = labels
-    for s in range(3, states, 2):
-        skips[s] = 1.0 if token[s] != token[s - 2] else 0.0
-    now, after = np.zeros(states + 2), np.zeros(states + 2)
-    now[2] = 1.0
+        return 0.0 if not size else -np.inf
+    skips = np.ones(size)
+    skips[1:] = labels[1:] != labels[:-1]
+    blank, blank_after = np.zeros(size + 1), np.zeros(size + 1)
+    sound, sound_after = np.zeros(size + 1), np.zeros(size + 1)
+    blank[0] = 1.0
     total = 0.0
     for t in range(frames):
-        first = max(0, states - 2 * (frames - t))  # what is below cannot reach the end any more
-        last = min(states, 2 * (t + 1))
-        weight, emission = 0.0, probs[t]
-        for s in range(first, last):
-            reached = now[s + 2] + now[s + 1] + skips[s] * now[s]
-            after[s + 2] = reached * emission[token[s]]
-            weight += after[s + 2]
+        emission = probs[t]
+        first, last = max(0, size - (frames - t)), min(size, t + 1)  # labels below cannot reach the end any more
+        silence, weight = emission[BLANK], 0.0
+        for n in range(first, last):
+            blank_after[n] = (blank[n] + sound[n]) * silence
+            sound_after[n + 1] = (sound[n + 1] + blank[n] + skips[n] * sound[n]) * emission[labels[n]]
+            weight += blank_after[n] + sound_after[n + 1]
+        blank_after[last] = (blank[last] + sound[last]) * silence
+        weight += blank_after[last]
         if not weight > 0.0:
             return -np.inf
-        after[first + 2 : last + 2] /= weight
+        for n in range(first, last + 1):
+            blank_after[n] /= weight
+            sound_after[n] /= weight
         total += np.log(weight)
-        now, after = after, now
-    return total + float(np.log(now[states + 1] + (now[states] if states > 1 else 0.0)))
+        blank, blank_after, sound, sound_after = blank_after, blank, sound_after, sound
+    return total + float(np.log(blank[size] + sound[size]))

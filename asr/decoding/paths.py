@@ -68,53 +68,58 @@ def and_then(words: Whole, label: Whole) -> Whole:
 
 
 @njit(cache=True, nogil=True)
-def _longer(x: np.ndarray) -> np.ndarray:
-    """The same with twice the room."""
-    fresh = np.empty(2 * len(x), x.dtype)
+def _longer(x: np.ndarray, size: int) -> np.ndarray:
+    """The same with more room."""
+    fresh = np.empty(size, x.dtype)
     fresh[: len(x)] = x
     return fresh
 
 
 @njit(cache=True, nogil=True)
-def enter(history: History, path: tuple[Whole, Whole, Whole], token: Whole, frame: Whole) -> History:
-    """A token that began in this frame, after a path (trace, end, label), written into the trace."""
-    trace, used = history.trace, history.entries
-    if used == len(trace.parent):
+def with_room(history: History, entries: int, rivals: int) -> History:
+    """With room for so many more of each: then they are written without a look at it."""
+    trace, others = history.trace, history.rivals
+    if history.entries + entries > len(trace.parent):
+        size = 2 * len(trace.parent) + entries
         trace = Trace(
-            _longer(trace.parent),
-            _longer(trace.token),
-            _longer(trace.label),
-            _longer(trace.start),
-            _longer(trace.end_before),
-            _longer(trace.words),
-            _longer(trace.rival),
+            _longer(trace.parent, size),
+            _longer(trace.token, size),
+            _longer(trace.label, size),
+            _longer(trace.start, size),
+            _longer(trace.end_before, size),
+            _longer(trace.words, size),
+            _longer(trace.rival, size),
         )
+    if history.beaten + rivals > len(others.entry):
+        size = 2 * len(others.entry) + rivals
+        others = Rivals(
+            _longer(others.entry, size),
+            _longer(others.end, size),
+            _longer(others.frame, size),
+            _longer(others.in_blank, size),
+            _longer(others.behind, size),
+            _longer(others.before, size),
+        )
+    return History(trace, history.entries, others, history.beaten)
+
+
+@njit(cache=True, nogil=True)
+def enter(trace: Trace, at: int, path: tuple[Whole, Whole, Whole], token: Whole, frame: Whole) -> None:
+    """A token that began in this frame, after a path (trace, end, label), written into the trace."""
     parent, end, label = path
-    trace.parent[used], trace.token[used], trace.label[used] = parent, token, label
-    trace.start[used], trace.end_before[used] = frame, end
-    trace.words[used], trace.rival[used] = and_then(words_of(trace, parent), label), NONE
-    return History(trace, used + 1, history.rivals, history.beaten)
+    trace.parent[at], trace.token[at], trace.label[at] = parent, token, label
+    trace.start[at], trace.end_before[at] = frame, end
+    trace.words[at], trace.rival[at] = and_then(words_of(trace, parent), label), NONE
 
 
 @njit(cache=True, nogil=True)
 def add_rival(
-    history: History, winner: int, entry: int, end: int, behind: float, frame: int, in_blank: bool
-) -> History:
+    rivals: Rivals, at: int, trace: Trace, winner: int, entry: int, end: int, behind: float, frame: int, in_blank: bool
+) -> None:
     """A path that was beaten written down."""
-    trace, rivals, used = history.trace, history.rivals, history.beaten
-    if used == len(rivals.entry):
-        rivals = Rivals(
-            _longer(rivals.entry),
-            _longer(rivals.end),
-            _longer(rivals.frame),
-            _longer(rivals.in_blank),
-            _longer(rivals.behind),
-            _longer(rivals.before),
-        )
-    rivals.entry[used], rivals.end[used], rivals.frame[used] = entry, end, frame
-    rivals.in_blank[used], rivals.behind[used], rivals.before[used] = in_blank, behind, trace.rival[winner]
-    trace.rival[winner] = used
-    return History(trace, history.entries, rivals, used + 1)
+    rivals.entry[at], rivals.end[at], rivals.frame[at] = entry, end, frame
+    rivals.in_blank[at], rivals.behind[at], rivals.before[at] = in_blank, behind, trace.rival[winner]
+    trace.rival[winner] = at
 
 
 @njit(cache=True, nogil=True)

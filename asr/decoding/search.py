@@ -7,8 +7,8 @@ what it beat is remembered where the words before differ: `asr.decoding.nbest` f
 path may still hope for from the language model is added inside a word already (`asr.decoding.lookahead`).
 
 Arrays in, arrays out: the result depends neither on how frames are dealt out nor on anything outside. numba keeps what
-it compiled beside this file and compiles again when this file changes, not when `walk`, `asr.decoding.paths` or
-`asr.decoding.lookahead` do: then delete __pycache__.
+it compiled beside this file and compiles again when this file changes, not when `walk` or the modules of
+`asr.decoding` that it calls do: then delete __pycache__.
 """
 
 from typing import NamedTuple
@@ -16,19 +16,18 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from asr.decoding.candidates import Candidates, allocate, lose, offer, place_for
 from asr.decoding.lookahead import Lookahead, cost_of_forgetting, hope, place_of, places_below, root_of
 from asr.decoding.paths import (
     NONE,
-    Flags,
     History,
     Ints,
-    Longs,
     Scores,
     Trace,
-    Whole,
     add_rival,
     and_then,
     enter,
+    with_room,
     words_of,
 )
 from asr.decoding.trie import Trie
@@ -36,6 +35,7 @@ from asr.lm.automaton import Automaton, walk
 
 BLANK = 0
 MORE = 0.5  # log10 by which a word may be likelier than the word before lets hope, before its score is looked up
+_ROUNDING = 1e-6  # more than sums of a path's scores in another order differ by
 Emissions = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
@@ -48,6 +48,7 @@ class Fixed(NamedTuple):
     number_begin: Ints  # (L + 1,) of each label, where its words begin in `numbers`
     numbers: Ints  # the language model's numbers of the labels' words; -1: unknown
     label_score: np.ndarray[tuple[int], np.dtype[np.float32]]  # (L,) what saying the label is worth by itself
+    best_label_score: float  # of all labels, or 0 where none is worth anything
     credit: Scores  # (N,) of each node: what a path there has been given for what it has not said yet
     lm_weight: float
     beam_size: int
@@ -79,168 +80,64 @@ def begin_beam(fixed: Fixed, state: int) -> Beam:
     )
 
 
-class _Candidates(NamedTuple):
-    """What the beam may hold next. `fresh`: the token begins in this frame, and `trace` and `end` are its parent's.
+@njit(cache=True, nogil=True)
+def _floors(fixed: Fixed, beam: Beam, emission: np.ndarray, floor: float) -> tuple[np.ndarray, float, float]:
+    """(N,): below it no token can bring a hypothesis into the next beam; the best score of those that stay as they are,
+    and one below which none is kept.
 
-    `lost_…`: what was beaten in a place, by a path with other words: there in its blank or its sound.
+    A token adds what it is worth and at most `most`: what a path hopes for only falls from node to node. The best is
+    one without credit, here as in `_go_on`: what may come to nothing must not leave all others behind.
     """
-
-    state: Ints
-    node: Ints
-    place: Ints
-    token: Ints
-    blank: Scores
-    sound: Scores
-    blank_trace: Ints
-    trace: Ints
-    blank_end: Ints
-    end: Ints
-    label: Ints
-    fresh: Flags
-    words: Longs  # of the path in `sound`
-    table: Ints  # hash table of places, NONE where empty
-    lost: Ints  # (1,): how many
-    lost_place: Ints
-    lost_blank: Flags
-    lost_score: Scores
-    lost_trace: Ints  # these four as in the candidates
-    lost_end: Ints
-    lost_label: Ints
-    lost_fresh: Flags
+    best, worst = -np.inf, np.inf
+    for i in range(len(beam.node)):
+        either = max(beam.blank[i], beam.sound[i])
+        score = max(either + emission[BLANK], beam.sound[i] + emission[beam.token[i]])
+        worst = min(worst, score)
+        if score > best:
+            best = max(best, score - fixed.credit[beam.node[i]])
+    worst = worst if len(beam.node) >= fixed.beam_size else -np.inf
+    most = _ROUNDING + fixed.lm_weight * MORE + fixed.best_label_score
+    floors = max(worst, best - fixed.threshold) - most - np.maximum(beam.blank, beam.sound)
+    return np.maximum(floors, floor), best, worst
 
 
 @njit(cache=True, nogil=True)
-def _room(fixed: Fixed, beam: Beam, emission: np.ndarray, floor: float) -> int:
+def _room(fixed: Fixed, beam: Beam, emission: np.ndarray, floors: np.ndarray) -> int:
     """How many candidates there can be at most."""
     trie, count = fixed.trie, len(beam.node)
     for i in range(len(beam.node)):
         for child in range(trie.nodes[beam.node[i]]["begin"], trie.nodes[beam.node[i] + 1]["begin"]):
-            if emission[trie.nodes[child]["token"]] >= floor:
+            if emission[trie.nodes[child]["token"]] >= floors[i]:
                 count += 1 + trie.nodes[child + 1]["label_begin"] - trie.nodes[child]["label_begin"]
     return count
 
 
 @njit(cache=True, nogil=True)
-def _allocate(room: int) -> _Candidates:
-    size = 16
-    while size < 2 * room:
-        size *= 2
-    return _Candidates(
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.float64),
-        np.empty(room, np.float64),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.bool_),
-        np.empty(room, np.int64),
-        np.full(size, NONE, np.int32),
-        np.zeros(1, np.int32),
-        np.empty(2 * room, np.int32),
-        np.empty(2 * room, np.bool_),
-        np.empty(2 * room, np.float64),
-        np.empty(2 * room, np.int32),
-        np.empty(2 * room, np.int32),
-        np.empty(2 * room, np.int32),
-        np.empty(2 * room, np.bool_),
-    )
-
-
-@njit(cache=True, nogil=True)
-def _place(found: _Candidates, count: int, state: int, node: int, token: int) -> int:
-    """The place of a key: an old one below `count`, or `count` itself, made for it."""
-    mask = len(found.table) - 1
-    key = (np.int64(state) * 1_000_003 + node) * 1_000_003 + token
-    slot = (key ^ (key >> 21)) & mask
-    while found.table[slot] != NONE:
-        i = int(found.table[slot])
-        if found.state[i] == state and found.node[i] == node and found.token[i] == token:
-            return i
-        slot = (slot + 1) & mask
-    found.table[slot] = count
-    found.state[count], found.node[count], found.token[count] = state, node, token
-    found.blank[count] = found.sound[count] = -np.inf
-    found.blank_trace[count] = NONE
-    return count
-
-
-@njit(cache=True, nogil=True)
-def _lose(found: _Candidates, place: int, in_blank: bool, score: float, path: tuple[Whole, Whole, Whole, bool]) -> None:
-    """Remember a path (trace, end, label, fresh) that was beaten."""
-    k = found.lost[0]
-    found.lost_place[k], found.lost_blank[k], found.lost_score[k] = place, in_blank, score
-    found.lost_trace[k], found.lost_end[k], found.lost_label[k], found.lost_fresh[k] = path
-    found.lost[0] += 1
-
-
-@njit(cache=True, nogil=True)
-def _stay(
-    fixed: Fixed, beam: Beam, trace: Trace, found: _Candidates, emission: np.ndarray, frame: int
-) -> tuple[float, float]:
-    """Each hypothesis with a blank, or its token once more: the best score of all, and one below which none is kept.
-
-    The best is one without credit, here as in `_go_on`: what may come to nothing must not leave all others behind.
-    """
-    best, worst = -np.inf, np.inf
+def _stay(beam: Beam, trace: Trace, found: Candidates, emission: np.ndarray, frame: int) -> None:
+    """Each hypothesis with a blank, or its token once more."""
     for i in range(len(beam.state)):
-        _place(found, i, beam.state[i], beam.node[i], beam.token[i])
-        found.place[i] = beam.place[i]
-        sounds = beam.sound[i] > beam.blank[i]
-        found.blank[i] = max(beam.blank[i], beam.sound[i]) + emission[BLANK]
-        found.blank_trace[i] = beam.sound_trace[i] if sounds else beam.blank_trace[i]
-        found.blank_end[i] = beam.sound_end[i] if sounds else beam.blank_end[i]
-        found.sound[i] = beam.sound[i] + emission[beam.token[i]]
-        found.trace[i], found.end[i], found.fresh[i] = beam.sound_trace[i], frame + 1, False
-        found.label[i], found.words[i] = NONE, words_of(trace, beam.sound_trace[i])
+        place_for(found, i, beam.state[i], beam.node[i], beam.token[i])
+        row, sounds = found.rows[i], beam.sound[i] > beam.blank[i]
+        row["place"] = beam.place[i]
+        row["blank"] = max(beam.blank[i], beam.sound[i]) + emission[BLANK]
+        row["blank_trace"] = beam.sound_trace[i] if sounds else beam.blank_trace[i]
+        row["blank_end"] = beam.sound_end[i] if sounds else beam.blank_end[i]
+        row["sound"] = beam.sound[i] + emission[beam.token[i]]
+        row["trace"], row["end"], row["fresh"] = beam.sound_trace[i], frame + 1, False
+        row["label"], row["words"] = NONE, words_of(trace, beam.sound_trace[i])
         lower = min(beam.blank[i], beam.sound[i])
-        if lower > -np.inf and found.words[i] != words_of(trace, beam.blank_trace[i]):
+        if lower > -np.inf and row["words"] != words_of(trace, beam.blank_trace[i]):
             entry = beam.blank_trace[i] if sounds else beam.sound_trace[i]
             end = beam.blank_end[i] if sounds else beam.sound_end[i]
-            _lose(found, i, True, lower + emission[BLANK], (entry, end, NONE, False))
-        score = max(found.blank[i], found.sound[i])
-        worst = min(worst, score)
-        if score > best:
-            best = max(best, score - fixed.credit[beam.node[i]])
-    return best, worst if len(beam.state) >= fixed.beam_size else -np.inf
+            lose(found, i, True, lower + emission[BLANK], (entry, end, NONE, False))
 
 
 @njit(cache=True, nogil=True)
-def _offer(
-    found: _Candidates,
-    count: int,
-    key: tuple[int, int, int],
-    place: int,
-    score: float,
-    path: tuple[Whole, Whole, Whole],
-    words: Whole,
-) -> int:
-    """A token that begins in this frame, on a path (trace, end, label); how many candidates there are now."""
-    i = _place(found, count, key[0], key[1], key[2])
-    found.place[i] = place
-    trace, end, label = path
-    if found.sound[i] > -np.inf and found.words[i] != words:
-        if score > found.sound[i]:
-            beaten = (found.trace[i], found.end[i], found.label[i], found.fresh[i])
-            _lose(found, i, False, found.sound[i], beaten)
-        else:
-            _lose(found, i, False, score, (trace, end, label, True))
-    if score > found.sound[i]:
-        found.sound[i], found.trace[i], found.end[i] = score, trace, end
-        found.label[i], found.fresh[i], found.words[i] = label, True, words
-    return max(count, i + 1)
-
-
-@njit(cache=True, nogil=True)
-def _say(fixed: Fixed, state: int, label: int) -> tuple[int, float]:
-    """The state after a label's words, and log10 of their probability."""
+def _say(automaton: Automaton, state: int, numbers: np.ndarray) -> tuple[int, float]:
+    """The state after words, given as numbers, and log10 of their probability."""
     total = 0.0
-    for k in range(fixed.number_begin[label], fixed.number_begin[label + 1]):
-        state, score = walk(fixed.automaton, state, fixed.numbers[k])
+    for k in range(len(numbers)):
+        state, score = walk(automaton, state, numbers[k])
         total += score
     return state, total
 
@@ -250,9 +147,9 @@ def _go_on(
     fixed: Fixed,
     beam: Beam,
     trace: Trace,
-    found: _Candidates,
+    found: Candidates,
     emission: np.ndarray,
-    floor: float,
+    floors: np.ndarray,
     best: float,
     worst: float,
 ) -> tuple[int, float]:
@@ -268,7 +165,7 @@ def _go_on(
         both = both and words_of(trace, beam.blank_trace[i]) != words_of(trace, beam.sound_trace[i])
         for child in range(tree.nodes[node]["begin"], tree.nodes[node + 1]["begin"]):
             token = tree.nodes[child]["token"]
-            if emission[token] < floor:
+            if emission[token] < floors[i]:
                 continue
             place, below = place_of(fixed.lookahead, place, last, child)
             hopes = hope(fixed.lookahead, below, forgotten + tree.nodes[child]["best"])
@@ -283,7 +180,7 @@ def _go_on(
                 inside = tree.nodes[child]["begin"] < tree.nodes[child + 1]["begin"]
                 if inside and score >= max(worst, best - fixed.threshold):
                     path = (entry, end, np.int32(NONE))
-                    count = _offer(found, count, (state, child, token), below, score, path, words)
+                    count = offer(found, count, (state, child, token), below, score, path, words)
                     if score > best:
                         best = max(best, score - fixed.credit[child])
                 for k in range(tree.nodes[child]["label_begin"], tree.nodes[child + 1]["label_begin"]):
@@ -291,12 +188,13 @@ def _go_on(
                     score = before + fixed.label_score[label]
                     if score + weight * (hopes + MORE) < max(worst, best - fixed.threshold):
                         continue
-                    after, said = _say(fixed, state, label)
+                    words_said = fixed.numbers[fixed.number_begin[label] : fixed.number_begin[label + 1]]
+                    after, said = _say(fixed.automaton, state, words_said)
                     score += weight * said
                     if score >= max(worst, best - fixed.threshold):
                         path = (entry, end, label)
                         key, said_then = (after, 0, token), and_then(words, label)
-                        count = _offer(
+                        count = offer(
                             found, count, key, root_of(fixed.lookahead, fixed.automaton, after), score, path, said_then
                         )
                         best = max(best, score)
@@ -304,9 +202,9 @@ def _go_on(
 
 
 @njit(cache=True, nogil=True)
-def _survivors(fixed: Fixed, found: _Candidates, count: int, best: float) -> np.ndarray:
+def _survivors(fixed: Fixed, found: Candidates, count: int, best: float) -> np.ndarray:
     """The places of the best, at most `beam_size`, in the order in which they came; of equals the first."""
-    scores = np.maximum(found.blank[:count], found.sound[:count])
+    scores = np.maximum(found.rows["blank"][:count], found.rows["sound"][:count])
     least = best - fixed.threshold
     if count > fixed.beam_size:
         least = max(least, np.partition(scores, count - fixed.beam_size)[count - fixed.beam_size])
@@ -324,43 +222,49 @@ def _survivors(fixed: Fixed, found: _Candidates, count: int, best: float) -> np.
 
 @njit(cache=True, nogil=True)
 def _written(
-    found: _Candidates, kept: np.ndarray, history: History, frame: int, most_behind: float
+    found: Candidates, kept: np.ndarray, history: History, frame: int, most_behind: float
 ) -> tuple[Beam, History]:
     """The new beam; what its fresh tokens came from is written into the trace, and then whom they beat."""
+    rows = found.rows[kept]
     beam = Beam(
-        found.state[kept],
-        found.node[kept],
-        found.place[kept],
-        found.token[kept],
-        found.blank[kept],
-        found.sound[kept],
-        found.blank_trace[kept],
-        found.trace[kept],
-        found.blank_end[kept],
-        found.end[kept],
+        rows["state"].copy(),
+        rows["node"].copy(),
+        rows["place"].copy(),
+        rows["token"].copy(),
+        rows["blank"].copy(),
+        rows["sound"].copy(),
+        rows["blank_trace"].copy(),
+        rows["trace"].copy(),
+        rows["blank_end"].copy(),
+        rows["end"].copy(),
     )
+    lost = found.lost[0]
+    history = with_room(history, len(kept) + lost, lost)
+    trace, entries, beaten = history.trace, history.entries, history.beaten
     for j in range(len(kept)):
-        i = kept[j]
-        if found.sound[i] > -np.inf and found.fresh[i]:
-            beam.sound_trace[j], beam.sound_end[j] = history.entries, frame + 1
-            history = enter(history, (found.trace[i], found.end[i], found.label[i]), found.token[i], frame)
-    for k in range(found.lost[0]):
-        i = found.lost_place[k]
-        j = np.searchsorted(kept, i)
-        if j == len(kept) or kept[j] != i:
+        row = rows[j]
+        if row["sound"] > -np.inf and row["fresh"]:
+            beam.sound_trace[j], beam.sound_end[j] = entries, frame + 1
+            enter(trace, entries, (row["trace"], row["end"], row["label"]), row["token"], frame)
+            entries += 1
+    for k in range(lost):
+        row = found.beaten[k]
+        j = np.searchsorted(kept, row["place"])
+        if j == len(kept) or kept[j] != row["place"]:
             continue
-        winner = beam.blank_trace[j] if found.lost_blank[k] else beam.sound_trace[j]
-        behind = (found.blank[i] if found.lost_blank[k] else found.sound[i]) - found.lost_score[k]
-        entry, end, label = found.lost_trace[k], found.lost_end[k], found.lost_label[k]
-        words = and_then(words_of(history.trace, entry), label if found.lost_fresh[k] else NONE)
-        if winner == NONE or behind > most_behind or words == words_of(history.trace, winner):
+        winner = beam.blank_trace[j] if row["in_blank"] else beam.sound_trace[j]
+        behind = (beam.blank[j] if row["in_blank"] else beam.sound[j]) - row["score"]
+        entry, end, label = row["trace"], row["end"], row["label"]
+        words = and_then(words_of(trace, entry), label if row["fresh"] else NONE)
+        if winner == NONE or behind > most_behind or words == words_of(trace, winner):
             continue
-        if found.lost_fresh[k]:
-            history = enter(history, (entry, end, label), found.token[i], frame)
-            entry, end = history.entries - 1, frame + 1
+        if row["fresh"]:
+            enter(trace, entries, (entry, end, label), beam.token[j], frame)
+            entry, end, entries = entries, frame + 1, entries + 1
         if entry != NONE:
-            history = add_rival(history, winner, entry, end, behind, frame, found.lost_blank[k])
-    return beam, history
+            add_rival(history.rivals, beaten, trace, winner, entry, end, behind, frame, row["in_blank"])
+            beaten += 1
+    return beam, History(trace, entries, history.rivals, beaten)
 
 
 @njit(cache=True, nogil=True)
@@ -373,9 +277,10 @@ def advance(
     """
     for t in range(len(emissions)):
         emission = emissions[t]
-        found = _allocate(_room(fixed, beam, emission, floors[t]))
-        best, worst = _stay(fixed, beam, history.trace, found, emission, frame + t)
-        count, best = _go_on(fixed, beam, history.trace, found, emission, floors[t], best, worst)
+        least, best, worst = _floors(fixed, beam, emission, floors[t])
+        found = allocate(_room(fixed, beam, emission, least))
+        _stay(beam, history.trace, found, emission, frame + t)
+        count, best = _go_on(fixed, beam, history.trace, found, emission, least, best, worst)
         kept = _survivors(fixed, found, count, best)
         beam, history = _written(found, kept, history, frame + t, fixed.threshold)
     return beam, history

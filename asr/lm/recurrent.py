@@ -85,11 +85,10 @@ class RecurrentLM(nn.Module):
 
     def step(self, state: State, tokens: Tensor) -> tuple[State, Tensor]:
         """Go on from `state`, which is not written, over (B, N) tokens -> the state after, hidden (B, N, E)."""
-        lengths = torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
         x, after = self.embedding(tokens), []
         for layer, before in zip(self.layers, state, strict=True):
             outputs, last = run(layer.forward_cell, x, before)  # type: ignore[arg-type]
-            x = layer.combine(x, outputs, None, lengths)  # type: ignore[operator]
+            x = layer.combine(x, outputs, None, None)  # type: ignore[operator]
             after.append(last)
         return tuple(after), self.narrow(x)
 

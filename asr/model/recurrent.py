@@ -51,11 +51,12 @@ class RecurrentLayer(nn.Module):
         outputs, _ = run(self.backward_cell, reverse(x, lengths), None)
         return reverse(outputs, lengths)
 
-    def combine(self, x: Tensor, forward: Tensor, backward: Tensor | None, lengths: Tensor) -> Tensor:
-        """What follows the cells: join, norm, dropout, residual, padding set to zero."""
+    def combine(self, x: Tensor, forward: Tensor, backward: Tensor | None, lengths: Tensor | None) -> Tensor:
+        """What follows the cells: join, norm, dropout, residual, padding (None: there is none) set to zero."""
         joined = forward if backward is None else torch.cat([forward, backward], dim=-1)
         y = self.dropout(self.norm(joined))
-        return mask(x + y if self.residual else y, lengths)
+        y = x + y if self.residual else y
+        return y if lengths is None else mask(y, lengths)
 
 
 def run(cell: nn.Module, x: Tensor, state: CellState | None) -> tuple[Tensor, CellState]:
