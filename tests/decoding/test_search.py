@@ -128,6 +128,21 @@ def test_how_frames_are_dealt_out_changes_nothing(width: Width | None, lm: Path)
     assert pieces.finish() == whole.finish()
 
 
+@pytest.mark.parametrize("word_score", [-0.4, 1.5])
+def test_tokens_that_are_passed_over_would_not_have_got_into_the_beam(word_score: float, lm: Path) -> None:
+    config = dataclasses.replace(CONFIG, word_score=word_score)
+    shared, patient = (decoder(lm, config, hotwords=(Hotword("a ba", 3.0),)) for _ in range(2))
+    patient._fixed = patient._fixed._replace(best_label_score=1e9)  # any word could still make up for anything
+    for width in (Width(4, 3, 3.0), Width(100, 3, 1.0), Width(100, 3, 4.0)):
+        for seed in range(5):
+            torch.manual_seed(seed)
+            log_probs = (3 * torch.randn(40, len(TOKENS))).log_softmax(-1)
+            swift, slow = BeamSearch(shared, width), BeamSearch(patient, width)
+            swift.feed(log_probs)
+            slow.feed(log_probs)
+            assert swift.finish() == slow.finish()
+
+
 def test_what_all_readings_share_is_what_each_later_one_begins_with(lm: Path) -> None:
     search = BeamSearch(decoder(lm), Width(20, 3, 8.0))
     log_probs = (3 * torch.randn(60, len(TOKENS))).log_softmax(-1)
